@@ -1,0 +1,124 @@
+// Package cloud is the seam to AWS: the SDK's clients made once from the
+// ordinary AWS settings, the tags that mark what we own, waiting, and what an
+// AWS error means.
+//
+// Packages that use AWS declare the narrow interface they need and take the
+// SDK client that fits it from [Clients].
+package cloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/eks"
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Clients are the SDK's clients for one account and region.
+type Clients struct {
+	Region string
+
+	AutoScaling *autoscaling.Client
+	EC2         *ec2.Client
+	EKS         *eks.Client
+	ELB         *elasticloadbalancingv2.Client
+	IAM         *iam.Client
+	Logs        *cloudwatchlogs.Client
+	S3          *s3.Client
+	STS         *sts.Client
+
+	config aws.Config
+	calls  Calls
+}
+
+// Calls counts requests that were sent, retries not included. Safe for
+// concurrent use.
+type Calls struct{ reads, writes atomic.Int64 }
+
+// Reads is the number of calls that change nothing.
+func (c *Calls) Reads() int64 { return c.reads.Load() }
+
+// Writes is the number of mutating calls.
+func (c *Calls) Writes() int64 { return c.writes.Load() }
+
+// Count adds one call. Callers outside the AWS SDK (Kubernetes, Helm) report theirs here.
+func (c *Calls) Count(mutating bool) {
+	if mutating {
+		c.writes.Add(1)
+		return
+	}
+	c.reads.Add(1)
+}
+
+// New makes the clients from the environment, shared configuration and
+// credential chain that the AWS CLI uses too. It makes no call. version goes
+// into the user agent.
+func New(ctx context.Context, region, version string) (*Clients, error) {
+	c := &Clients{Region: region}
+	cfg, err := config.LoadDefaultConfig(ctx,
+		config.WithRegion(region),
+		config.WithRetryer(newRetryer),
+		config.WithAPIOptions(apiOptions(&c.calls, version)),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
+	}
+	c.config = cfg
+	c.AutoScaling = autoscaling.NewFromConfig(cfg)
+	c.EC2 = ec2.NewFromConfig(cfg)
+	c.EKS = eks.NewFromConfig(cfg)
+	c.ELB = elasticloadbalancingv2.NewFromConfig(cfg)
+	c.IAM = iam.NewFromConfig(cfg)
+	c.Logs = cloudwatchlogs.NewFromConfig(cfg)
+	c.S3 = s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil })
+	c.STS = sts.NewFromConfig(cfg)
+	return c, nil
+}
+
+// Calls counts the requests that these clients sent.
+func (c *Clients) Calls() *Calls { return &c.calls }
+
+// Identity is who the credentials belong to.
+type Identity struct {
+	Account string // twelve digits
+	ARN     string
+}
+
+// Identity asks STS whose credentials these are. It is the cheapest proof that
+// they work at all; its error says what to do when they do not.
+func (c *Clients) Identity(ctx context.Context) (Identity, error) {
+	out, err := c.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return Identity{}, Wrap("credentials", "asking AWS whose they are", err)
+	}
+	return Identity{Account: aws.ToString(out.Account), ARN: aws.ToString(out.Arn)}, nil
+}
+
+// requestID finds the id that AWS gave to a failed request.
+func requestID(err error) string {
+	var withID interface{ ServiceRequestID() string }
+	if errors.As(err, &withID) {
+		return withID.ServiceRequestID()
+	}
+	return ""
+}
+
+// status is the HTTP status of a failed request, or 0.
+func status(err error) int {
+	var re *smithyhttp.ResponseError
+	if errors.As(err, &re) {
+		return re.HTTPStatusCode()
+	}
+	return 0
+}

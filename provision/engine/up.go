@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"context"
+	"time"
+)
+
+// Up makes every resource what it is wanted to be, or deletes it when it is
+// unwanted. plan is a fresh plan of the same graph: what it found in order is
+// not read again unless something it needs has changed.
+//
+// When ctx ends, nothing new is started and the steps under way end as soon as
+// they can.
+func (g *Graph) Up(ctx context.Context, plan *Plan, o Options) Result {
+	u := &upWalk{walker: newWalker(o), plan: plan, results: results(g)}
+	start := time.Now()
+	u.run(ctx, g.nodes, (*node).forwards, func(n *node) { u.visit(ctx, n) })
+	return finish(ctx, g, u.results, start)
+}
+
+type upWalk struct {
+	*walker
+	plan    *Plan
+	results map[*node]*StepResult // each written only by its own visit, read by later ones
+}
+
+func results(g *Graph) map[*node]*StepResult {
+	m := make(map[*node]*StepResult, len(g.nodes))
+	for _, n := range g.nodes {
+		m[n] = &StepResult{Resource: n.id, Action: ActionNone}
+	}
+	return m
+}
+
+func (u *upWalk) visit(ctx context.Context, n *node) {
+	r := u.results[n]
+	changed := false
+	for _, m := range n.needs {
+		need := u.results[m]
+		r.chain = max(r.chain, need.chain)
+		changed = changed || need.Action != ActionNone
+		if r.State == "" && need.State != Succeeded {
+			r.State, r.Cause = blockedBy(need)
+		}
+	}
+	if r.State == "" && ctx.Err() != nil {
+		r.State = Interrupted
+	}
+	if r.State != "" {
+		u.emit(Event{Resource: n.id, State: r.State, Action: r.Action, Cause: r.Cause})
+		return
+	}
+	s := u.plan.Step(n.id)
+	if s != nil && s.Err == nil && s.Unknown == "" && s.Action == ActionNone && !changed {
+		r.State, r.Detail = Succeeded, s.Detail
+		u.emit(Event{Resource: n.id, Action: ActionNone, State: Succeeded, Message: r.Detail})
+		return
+	}
+	start := time.Now()
+	r.ended(ctx, u.apply(ctx, n, r, start))
+	r.Elapsed = time.Since(start)
+	r.chain += r.Elapsed
+	u.emit(Event{Resource: n.id, Action: r.Action, State: r.State, Err: r.Err, Message: r.Detail, Elapsed: r.Elapsed})
+}
+
+// apply observes n again and does what is to be done about it.
+func (u *upWalk) apply(ctx context.Context, n *node, r *StepResult, start time.Time) error {
+	obs, err := observe(ctx, n)
+	if err != nil {
+		r.Action = ActionRead
+		return err
+	}
+	r.Detail = obs.Detail
+	r.Action = plannedAction(n, obs)
+	if r.Action == ActionNone {
+		return nil
+	}
+	if err := refusedError(n.id, obs.Changes); err != nil {
+		return err
+	}
+	u.emit(Event{Resource: n.id, Action: r.Action, State: Started})
+	p := u.progress(n, r.Action, start)
+	if r.Action == ActionDelete {
+		return n.Delete(ctx, p)
+	}
+	return n.Apply(ctx, p)
+}
+
+// blockedBy is the state of a step one of whose needs ended as it did, and the
+// resource to blame.
+func blockedBy(need *StepResult) (State, string) {
+	switch need.State {
+	case Failed:
+		return Blocked, need.Resource
+	case Blocked:
+		return Blocked, need.Cause
+	}
+	return Interrupted, ""
+}
