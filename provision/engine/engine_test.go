@@ -383,6 +383,40 @@ func TestTeardownLeavesWhatIsStillNeeded(t *testing.T) {
 	}
 }
 
+func TestDeleteFirst(t *testing.T) {
+	for range 50 {
+		w := newWorld("cluster", "cni", "pool")
+		cluster := &fake{w: w, id: "cluster"}
+		cni := &fake{w: w, id: "cni", needs: []Resource{cluster}, container: cluster}
+		pool := &fake{w: w, id: "pool", needs: []Resource{cluster}}
+		g := graph(t, cluster, cni, pool)
+		if err := g.DeleteFirst(pool, cni); err != nil {
+			t.Fatal(err)
+		}
+		if r, _ := g.Teardown(t.Context(), plan(t, g), Options{}); r.Err() != nil {
+			t.Fatal(r.Err())
+		}
+		if w.index("delete pool") > w.index("delete cni") {
+			t.Fatalf("the network add-on went before the nodes: %v", w.log)
+		}
+	}
+	w := newWorld()
+	cluster := &fake{w: w, id: "cluster"}
+	pool := &fake{w: w, id: "pool", needs: []Resource{cluster}}
+	g := graph(t, cluster, pool)
+	if err := g.DeleteFirst(cluster, pool); err == nil {
+		t.Error("a contradiction was accepted")
+	}
+	other := &fake{w: w, id: "other", needs: []Resource{}}
+	g = graph(t, pool, cluster, other)
+	if err := errors.Join(g.DeleteFirst(pool, other), g.DeleteFirst(other, cluster)); err != nil {
+		t.Error(err)
+	}
+	if err := g.DeleteFirst(other, pool); err == nil {
+		t.Error("two that are each to go before the other were accepted")
+	}
+}
+
 func summary(r Receipt) string {
 	var words []string
 	for _, part := range []struct {

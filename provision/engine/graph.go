@@ -18,6 +18,7 @@ type node struct {
 	id       string
 	needs    []*node
 	neededBy []*node
+	outlives []*node // deleted before this one although they do not need it
 }
 
 // NewGraph checks and orders resources. It fails on two resources with the same
@@ -53,6 +54,29 @@ func NewGraph(resources ...Resource) (*Graph, error) {
 	}
 	g.nodes = ordered
 	return g, nil
+}
+
+// DeleteFirst makes [Graph.Teardown] delete first before then, although first
+// does not need then to come up: nodes start without waiting for the network
+// add-on but must go before it. It fails on a contradiction.
+func (g *Graph) DeleteFirst(first, then Resource) error {
+	a, b := g.byID[first.ID()], g.byID[then.ID()]
+	if a == nil || b == nil {
+		return fmt.Errorf("%s or %s is not part of the graph", first.ID(), then.ID())
+	}
+	if a.deletedAfter(b) {
+		return fmt.Errorf("%s cannot be deleted before %s, which has to go first", first.ID(), then.ID())
+	}
+	b.outlives = append(b.outlives, a)
+	return nil
+}
+
+// deletedAfter tells whether teardown deletes other before n, or is other itself.
+func (n *node) deletedAfter(other *node) bool {
+	if n == other {
+		return true
+	}
+	return slices.ContainsFunc(n.backwards(), func(m *node) bool { return m.deletedAfter(other) })
 }
 
 // IDs lists the resources' ids, each after those it needs.

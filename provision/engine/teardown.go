@@ -42,7 +42,7 @@ func (t *teardownWalk) visit(ctx context.Context, n *node) {
 	r := t.results[n]
 	s := t.plan.Step(n.id)
 	r.Detail = s.Detail
-	for _, m := range n.neededBy {
+	for _, m := range n.backwards() {
 		dependent := t.results[m]
 		r.chain = max(r.chain, dependent.chain)
 		if r.State == "" && dependent.State != Succeeded && !t.inside(m, n) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -70,7 +71,7 @@ func (w *walker) run(ctx context.Context, nodes []*node, before func(*node) []*n
 }
 
 func (n *node) forwards() []*node  { return n.needs }
-func (n *node) backwards() []*node { return n.neededBy }
+func (n *node) backwards() []*node { return slices.Concat(n.neededBy, n.outlives) }
 
 // progress reports the progress of one step.
 func (w *walker) progress(n *node, a Action, start time.Time) Progress {

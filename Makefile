@@ -1,0 +1,79 @@
+# The build needs Go and make, nothing else.
+
+# One setting for both modules, so that they share one build cache.
+export CGO_ENABLED := 0
+
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+KUBE      := k8s.io/component-base/version
+LC_SOURCE := $(shell find e2e/localcloud -type f -not -name '*_test.go') e2e/go.mod e2e/go.sum
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: bin/localcloud aicluster ## make bin/aicluster and bin/localcloud
+
+.PHONY: aicluster
+aicluster: ## make bin/aicluster
+	@echo "building bin/aicluster (cold: about 4 minutes on 2 cores)"
+	@go build -ldflags "-s -w -X main.version=$(VERSION)" -o bin/aicluster ./cmd/aicluster
+
+# The local cloud holds a whole Kubernetes control plane. It is rebuilt only when
+# its own sources change.
+bin/localcloud: $(LC_SOURCE)
+	@echo "building bin/localcloud: a Kubernetes control plane is compiled (cold: 6 to 10 minutes on 2 cores; warm: seconds)"
+	@go build -C e2e -ldflags "-s -w" -o ../bin/localcloud ./localcloud
+	@touch bin/localcloud
+
+.PHONY: demo
+demo: build ## the seed's cluster comes up on the local cloud, is proven, and goes away
+	@sh e2e/demo.sh
+
+.PHONY: test
+test: vet test-unit test-localcloud test-e2e ## everything that CI runs
+
+.PHONY: vet
+vet: ## go vet and gofmt
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	@go vet ./...
+	@go vet -C e2e ./...
+
+.PHONY: test-unit
+test-unit: ## unit tests of the product
+	go test ./...
+
+.PHONY: test-localcloud
+test-localcloud: ## tests of the local cloud
+	go test -C e2e ./localcloud/...
+
+.PHONY: test-e2e
+test-e2e: build ## scripts that run the real binary on the local cloud
+	go test -C e2e -count=1 -timeout 20m .
+
+.PHONY: bench-up
+bench-up: build ## up against the shortest time that AWS's own durations allow
+	go test -C e2e -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkUp$$' -benchtime 1x .
+
+.PHONY: bench-cli
+bench-cli: build ## start-up, validation, memory and size of the binary
+	go test -C e2e -count=1 -run '^$$' -bench '^BenchmarkCLI$$' .
+
+.PHONY: race
+race: ## unit tests with the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race ./...
+
+.PHONY: lint
+lint: ## golangci-lint, if it is installed
+	golangci-lint run ./...
+
+.PHONY: update
+update: build ## rewrite golden files
+	go test ./blueprints/... ./cmd/... -update
+	UPDATE=1 go test -C e2e -count=1 .
+
+.PHONY: clean
+clean: ## remove bin
+	rm -rf bin
