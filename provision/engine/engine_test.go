@@ -383,37 +383,84 @@ func TestTeardownLeavesWhatIsStillNeeded(t *testing.T) {
 	}
 }
 
-func TestDeleteFirst(t *testing.T) {
+// A release is installed while nodes come up: it starts beside them, ends after
+// them, and goes before them.
+func TestAwaitStartsTogetherAndGoesFirst(t *testing.T) {
 	for range 50 {
-		w := newWorld("cluster", "cni", "pool")
+		w := newWorld()
+		started, nodes := make(chan struct{}), make(chan struct{})
 		cluster := &fake{w: w, id: "cluster"}
-		cni := &fake{w: w, id: "cni", needs: []Resource{cluster}, container: cluster}
-		pool := &fake{w: w, id: "pool", needs: []Resource{cluster}}
-		g := graph(t, cluster, cni, pool)
-		if err := g.DeleteFirst(pool, cni); err != nil {
+		pool := &fake{w: w, id: "pool", needs: []Resource{cluster}, apply: func(context.Context, Progress) error {
+			<-started // the release has begun although no node is there
+			close(nodes)
+			return nil
+		}}
+		release := &fake{w: w, id: "release", needs: []Resource{cluster}, container: cluster, apply: func(context.Context, Progress) error {
+			close(started)
+			<-nodes
+			return nil
+		}}
+		g := graph(t, cluster, release, pool)
+		if err := g.Await(release, pool); err != nil {
 			t.Fatal(err)
+		}
+		if r := g.Up(t.Context(), plan(t, g), Options{}); r.Err() != nil {
+			t.Fatal(r.Err())
 		}
 		if r, _ := g.Teardown(t.Context(), plan(t, g), Options{}); r.Err() != nil {
 			t.Fatal(r.Err())
 		}
-		if w.index("delete pool") > w.index("delete cni") {
-			t.Fatalf("the network add-on went before the nodes: %v", w.log)
+		if w.index("delete release") > w.index("delete pool") {
+			t.Fatalf("the nodes went before the release: %v", w.log)
 		}
 	}
+}
+
+// When the nodes fail, the release that waits for them is stopped at once and
+// is an echo, not a cause.
+func TestAwaitEndsWithTheCause(t *testing.T) {
+	w := newWorld()
+	boom := errors.New("no capacity")
+	started := make(chan struct{})
+	pool := &fake{w: w, id: "pool", apply: func(context.Context, Progress) error {
+		<-started
+		return boom
+	}}
+	release := &fake{w: w, id: "release", apply: func(ctx context.Context, _ Progress) error {
+		close(started)
+		<-ctx.Done()
+		return fmt.Errorf("pods are pending: %w", ctx.Err())
+	}}
+	check := &fake{w: w, id: "check", needs: []Resource{release}}
+	g := graph(t, pool, release, check)
+	if err := g.Await(release, pool); err != nil {
+		t.Fatal(err)
+	}
+	r := g.Up(t.Context(), plan(t, g), Options{})
+	if err := r.Err(); err == nil || err.Error() != "no capacity" {
+		t.Errorf("want the cause alone, got %v", err)
+	}
+	for _, s := range r.Steps {
+		if s.Resource != "pool" && (s.State != Blocked || s.Cause != "pool") {
+			t.Errorf("%s is %s by %q, want blocked by pool", s.Resource, s.State, s.Cause)
+		}
+	}
+}
+
+func TestAwaitRefusesContradictions(t *testing.T) {
 	w := newWorld()
 	cluster := &fake{w: w, id: "cluster"}
 	pool := &fake{w: w, id: "pool", needs: []Resource{cluster}}
-	g := graph(t, cluster, pool)
-	if err := g.DeleteFirst(cluster, pool); err == nil {
-		t.Error("a contradiction was accepted")
+	other := &fake{w: w, id: "other"}
+	g := graph(t, cluster, pool, other)
+	if err := g.Await(cluster, pool); err == nil {
+		t.Error("a cluster that awaits its own pool was accepted")
 	}
-	other := &fake{w: w, id: "other", needs: []Resource{}}
-	g = graph(t, pool, cluster, other)
-	if err := errors.Join(g.DeleteFirst(pool, other), g.DeleteFirst(other, cluster)); err != nil {
-		t.Error(err)
+	if err := errors.Join(g.Await(other, pool), g.Await(cluster, other)); err == nil {
+		t.Error("a circle through what is awaited was accepted")
 	}
-	if err := g.DeleteFirst(other, pool); err == nil {
-		t.Error("two that are each to go before the other were accepted")
+	if err := g.Await(other, &fake{w: w, id: "elsewhere"}); err == nil {
+		t.Error("a resource outside the graph was accepted")
 	}
 }
 

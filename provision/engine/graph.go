@@ -15,10 +15,11 @@ type Graph struct {
 // node is a resource with its edges in both directions.
 type node struct {
 	Resource
-	id       string
-	needs    []*node
-	neededBy []*node
-	outlives []*node // deleted before this one although they do not need it
+	id        string
+	needs     []*node
+	neededBy  []*node
+	awaits    []*node // started together with this one, which cannot finish without them
+	awaitedBy []*node
 }
 
 // NewGraph checks and orders resources. It fails on two resources with the same
@@ -56,27 +57,35 @@ func NewGraph(resources ...Resource) (*Graph, error) {
 	return g, nil
 }
 
-// DeleteFirst makes [Graph.Teardown] delete first before then, although first
-// does not need then to come up: nodes start without waiting for the network
-// add-on but must go before it. It fails on a contradiction.
-func (g *Graph) DeleteFirst(first, then Resource) error {
-	a, b := g.byID[first.ID()], g.byID[then.ID()]
-	if a == nil || b == nil {
-		return fmt.Errorf("%s or %s is not part of the graph", first.ID(), then.ID())
+// Await says that r can start before others are done but cannot finish without
+// them: a Helm release is installed while nodes are still coming up, and its
+// pods run once they are there. When one of others fails, r is stopped and
+// counts as blocked by it. Teardown deletes r before others. It fails if that
+// contradicts what they need.
+//
+// r must not read the state of others, which may be changing.
+func (g *Graph) Await(r Resource, others ...Resource) error {
+	n := g.byID[r.ID()]
+	for _, o := range others {
+		m := g.byID[o.ID()]
+		if n == nil || m == nil {
+			return fmt.Errorf("%s or %s is not part of the graph", r.ID(), o.ID())
+		}
+		if m.standsOn(n) {
+			return fmt.Errorf("%s cannot await %s, which cannot be made without it", n.id, m.id)
+		}
+		n.awaits = append(n.awaits, m)
+		m.awaitedBy = append(m.awaitedBy, n)
 	}
-	if a.deletedAfter(b) {
-		return fmt.Errorf("%s cannot be deleted before %s, which has to go first", first.ID(), then.ID())
-	}
-	b.outlives = append(b.outlives, a)
 	return nil
 }
 
-// deletedAfter tells whether teardown deletes other before n, or is other itself.
-func (n *node) deletedAfter(other *node) bool {
+// standsOn tells whether n is other or needs or awaits it, directly or not.
+func (n *node) standsOn(other *node) bool {
 	if n == other {
 		return true
 	}
-	return slices.ContainsFunc(n.backwards(), func(m *node) bool { return m.deletedAfter(other) })
+	return slices.ContainsFunc(slices.Concat(n.needs, n.awaits), func(m *node) bool { return m.standsOn(other) })
 }
 
 // IDs lists the resources' ids, each after those it needs.

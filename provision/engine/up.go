@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"time"
 )
 
@@ -12,7 +14,12 @@ import (
 // When ctx ends, nothing new is started and the steps under way end as soon as
 // they can.
 func (g *Graph) Up(ctx context.Context, plan *Plan, o Options) Result {
-	u := &upWalk{walker: newWalker(o), plan: plan, results: results(g)}
+	u := &upWalk{walker: newWalker(o), plan: plan, results: results(g), stops: map[*node]*stop{}}
+	for _, n := range g.nodes {
+		if len(n.awaits) > 0 {
+			u.stops[n] = &stop{}
+		}
+	}
 	start := time.Now()
 	u.run(ctx, g.nodes, (*node).forwards, func(n *node) { u.visit(ctx, n) })
 	return finish(ctx, g, u.results, start)
@@ -22,6 +29,52 @@ type upWalk struct {
 	*walker
 	plan    *Plan
 	results map[*node]*StepResult // each written only by its own visit, read by later ones
+	stops   map[*node]*stop       // of nodes that await others
+}
+
+// stop ends a step whose awaited resource has failed.
+type stop struct {
+	mu     sync.Mutex
+	cause  string             // the resource to blame; empty while there is none
+	cancel context.CancelFunc // set while the step runs
+}
+
+// errBlocked ends the context of a step that awaits what has failed.
+var errBlocked = errors.New("what it waits for has failed")
+
+// block stops a step, now or when it starts.
+func (s *stop) block(cause string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cause = cause
+	if s.cancel != nil {
+		s.cancel()
+	}
+}
+
+// blame is the resource that blocks the step, or empty.
+func (s *stop) blame() string {
+	if s == nil {
+		return ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cause
+}
+
+// watch returns a context that ends when the step is blocked.
+func (s *stop) watch(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	if s == nil {
+		return ctx, func() { cancel(nil) }
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cancel = func() { cancel(errBlocked) }
+	if s.cause != "" {
+		s.cancel()
+	}
+	return ctx, func() { cancel(nil) }
 }
 
 func results(g *Graph) map[*node]*StepResult {
@@ -34,6 +87,7 @@ func results(g *Graph) map[*node]*StepResult {
 
 func (u *upWalk) visit(ctx context.Context, n *node) {
 	r := u.results[n]
+	defer u.release(n, r)
 	changed := false
 	for _, m := range n.needs {
 		need := u.results[m]
@@ -57,10 +111,26 @@ func (u *upWalk) visit(ctx context.Context, n *node) {
 		return
 	}
 	start := time.Now()
-	r.ended(ctx, u.apply(ctx, n, r, start))
+	stepCtx, cancel := u.stops[n].watch(ctx)
+	defer cancel()
+	err := u.apply(stepCtx, n, r, start)
+	if cause := u.stops[n].blame(); err != nil && cause != "" && ctx.Err() == nil {
+		r.State, r.Cause = Blocked, cause
+	} else {
+		r.ended(ctx, err)
+	}
 	r.Elapsed = time.Since(start)
 	r.chain += r.Elapsed
-	u.emit(Event{Resource: n.id, Action: r.Action, State: r.State, Err: r.Err, Message: r.Detail, Elapsed: r.Elapsed})
+	u.emit(Event{Resource: n.id, Action: r.Action, State: r.State, Err: r.Err, Message: r.Detail, Cause: r.Cause, Elapsed: r.Elapsed})
+}
+
+// release stops the steps that await n if n has not become what it should.
+func (u *upWalk) release(n *node, r *StepResult) {
+	if state, cause := blockedBy(r); r.State != Succeeded && state == Blocked {
+		for _, m := range n.awaitedBy {
+			u.stops[m].block(cause)
+		}
+	}
 }
 
 // apply observes n again and does what is to be done about it.

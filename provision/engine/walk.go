@@ -59,10 +59,12 @@ func (w *walker) run(ctx context.Context, nodes []*node, before func(*node) []*n
 			for _, m := range before(n) {
 				<-done[m]
 			}
-			select {
-			case w.limit <- struct{}{}:
-				defer func() { <-w.limit }()
-			case <-ctx.Done():
+			if len(n.awaits) == 0 { // one that awaits others must not take a place that they need
+				select {
+				case w.limit <- struct{}{}:
+					defer func() { <-w.limit }()
+				case <-ctx.Done():
+				}
 			}
 			visit(n)
 		})
@@ -71,7 +73,7 @@ func (w *walker) run(ctx context.Context, nodes []*node, before func(*node) []*n
 }
 
 func (n *node) forwards() []*node  { return n.needs }
-func (n *node) backwards() []*node { return slices.Concat(n.neededBy, n.outlives) }
+func (n *node) backwards() []*node { return slices.Concat(n.neededBy, n.awaitedBy) }
 
 // progress reports the progress of one step.
 func (w *walker) progress(n *node, a Action, start time.Time) Progress {

@@ -1,11 +1,11 @@
 package ui
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
+	"aicluster/blueprints"
 	"aicluster/provision/cloud"
 )
 
@@ -51,9 +51,9 @@ func split(err error) []error {
 // output as one document on stdout, too.
 func (c *Console) ShowError(err error) {
 	if c.JSON {
-		var m json.Marshaler
-		if errors.As(err, &m) {
-			_ = c.Line(map[string]any{"type": "error", "problems": m})
+		var problems blueprints.Problems
+		if errors.As(err, &problems) {
+			_ = c.Line(map[string]any{"type": "error", "problems": problems})
 		} else {
 			_ = c.Line(map[string]any{"type": "error", "errors": Failures(err)})
 		}

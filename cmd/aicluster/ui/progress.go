@@ -96,7 +96,7 @@ func (c *Console) endLine(e engine.Event) string {
 		}
 		return fmt.Sprintf("%s %s %s %s", c.mark(e.Action), name, past(e.Action), c.Dim(Duration(e.Elapsed)))
 	case engine.Failed:
-		return fmt.Sprintf("%s %s %s after %s", c.Red("x"), name, c.Red("failed"), Duration(e.Elapsed))
+		return fmt.Sprintf("%s %s %s after %s: %s", c.Red("x"), name, c.Red("failed"), Duration(e.Elapsed), Failures(e.Err)[0].Message)
 	case engine.Blocked:
 		return fmt.Sprintf("%s %s not tried: %s failed", c.Yellow("-"), name, e.Cause)
 	case engine.Interrupted:
@@ -128,7 +128,7 @@ func (l *liveLine) message() string {
 
 func newLiveProgress(c *Console) *liveProgress {
 	return &liveProgress{c: c, live: map[string]*liveLine{},
-		bars: mpb.New(mpb.WithOutput(c.Err), mpb.WithWidth(c.Width), mpb.WithRefreshRate(150*time.Millisecond))}
+		bars: mpb.New(mpb.WithOutput(c.Err), mpb.WithWidth(c.Width), mpb.WithRefreshRate(150*time.Millisecond), mpb.WithAutoRefresh())}
 }
 
 func (p *liveProgress) Event(e engine.Event) {

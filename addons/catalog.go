@@ -1,0 +1,241 @@
+package addons
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"aicluster/blueprints"
+	"aicluster/provision/cloud"
+)
+
+// Versions of the charts that a blueprint does not pin, tried together on
+// Kubernetes 1.33 to 1.36.
+const (
+	gpuOperatorVersion       = "v26.7.0"
+	ingressNginxVersion      = "4.15.1" // the last one
+	clusterAutoscalerVersion = "9.59.0"
+)
+
+// Where the known releases live.
+const (
+	GPUOperatorNamespace = "gpu-operator"
+	// AutoscalerNamespace and AutoscalerServiceAccount are what the pod identity
+	// of the cluster autoscaler is for.
+	AutoscalerNamespace      = "kube-system"
+	AutoscalerServiceAccount = "cluster-autoscaler"
+	// EBSServiceAccount is the service account of the add-on aws-ebs-csi-driver's
+	// controller (EKS user guide, "Use Kubernetes volume storage with Amazon EBS").
+	EBSServiceAccount = "ebs-csi-controller-sa"
+)
+
+// EKSAddonChoice is an add-on of EKS that a blueprint asks for.
+type EKSAddonChoice struct {
+	Spec
+	// NeedsNodes tells that it has Deployments, so that it is ready only once
+	// untainted nodes are. The others are DaemonSets, which nodes need in turn.
+	NeedsNodes bool
+}
+
+// EKSAddons lists the add-ons of EKS that the blueprint leaves on, in the order
+// in which a reader expects them. ebsRole is for the EBS CSI driver (policy
+// AmazonEBSCSIDriverPolicyV2); it may be nil when that driver is off.
+func EKSAddons(b *blueprints.Blueprint, ebsRole Role) []EKSAddonChoice {
+	a := b.Addons
+	all := []struct {
+		name       string
+		addon      *blueprints.EKSAddon
+		needsNodes bool
+	}{
+		{"vpc-cni", a.VPCCNI, false},
+		{"kube-proxy", a.KubeProxy, false},
+		{"eks-pod-identity-agent", a.PodIdentityAgent, false},
+		{"coredns", a.CoreDNS, true},
+		{"metrics-server", a.MetricsServer, true},
+		{"aws-ebs-csi-driver", a.EBSCSIDriver, true},
+	}
+	var out []EKSAddonChoice
+	for _, x := range all {
+		if !Enabled(x.addon) {
+			continue
+		}
+		choice := EKSAddonChoice{Spec: Spec{Name: x.name}, NeedsNodes: x.needsNodes}
+		if x.addon != nil {
+			choice.Version, choice.Configuration = x.addon.Version, x.addon.Configuration
+		}
+		if x.name == "aws-ebs-csi-driver" {
+			choice.PodIdentity = &PodIdentitySpec{ServiceAccount: EBSServiceAccount, Role: ebsRole}
+		}
+		out = append(out, choice)
+	}
+	return out
+}
+
+// Enabled tells whether an add-on of EKS is on; it is unless switched off.
+func Enabled(a *blueprints.EKSAddon) bool { return a == nil || a.Enabled == nil || *a.Enabled }
+
+// GPUOperator is NVIDIA's operator for the NVIDIA AMIs of EKS. Driver and
+// container toolkit are in the AMI and must be off here (EKS user guide,
+// "EKS-optimized accelerated AMIs"); the device plugin is not and stays on.
+//
+// The operator puts its DaemonSets on every GPU node and so must tolerate every
+// taint of every GPU pool; its own Deployments stay on nodes without taints.
+func GPUOperator(b *blueprints.Blueprint) ReleaseSpec {
+	tolerations := gpuTolerations(b)
+	ours := map[string]any{
+		"driver":                 map[string]any{"enabled": false},
+		"toolkit":                map[string]any{"enabled": false},
+		"daemonsets":             map[string]any{"tolerations": tolerations},
+		"node-feature-discovery": map[string]any{"worker": map[string]any{"tolerations": tolerations}},
+	}
+	return ReleaseSpec{
+		Name: "gpu-operator", Namespace: GPUOperatorNamespace,
+		Repo: "https://helm.ngc.nvidia.com/nvidia", Chart: "gpu-operator",
+		Version: version(b.Addons.GPUOperator, gpuOperatorVersion),
+		Values:  overlay(ours, values(b.Addons.GPUOperator)),
+		// Its pods use host paths and devices, which the other levels forbid.
+		NamespaceLabels: map[string]string{"pod-security.kubernetes.io/enforce": "privileged"},
+		CRDs: []string{"clusterpolicies.nvidia.com", "nvidiadrivers.nvidia.com", "gpuclusters.nvidia.com",
+			"computedomains.resource.nvidia.com", "computedomaincliques.resource.nvidia.com",
+			"nodefeatures.nfd.k8s-sigs.io", "nodefeaturerules.nfd.k8s-sigs.io", "nodefeaturegroups.nfd.k8s-sigs.io"},
+	}
+}
+
+// gpuTolerations tolerate nvidia.com/gpu, as the chart's own default does, and
+// every other taint of a pool with GPUs, whatever its value.
+func gpuTolerations(b *blueprints.Blueprint) []any {
+	type taint struct{ key, effect string }
+	seen := map[taint]bool{{"nvidia.com/gpu", "NoSchedule"}: true}
+	for _, pool := range b.NodePools {
+		if pool.GPUs() == 0 {
+			continue
+		}
+		for _, t := range pool.Taints {
+			seen[taint{t.Key, t.Effect}] = true
+		}
+	}
+	sorted := slices.SortedFunc(maps.Keys(seen), func(x, y taint) int {
+		return strings.Compare(x.key+" "+x.effect, y.key+" "+y.effect)
+	})
+	out := make([]any, 0, len(sorted))
+	for _, t := range sorted {
+		out = append(out, map[string]any{"key": t.key, "operator": "Exists", "effect": t.effect})
+	}
+	return out
+}
+
+// llmTimeout is how long an answer of a model may take, in seconds.
+const llmTimeout = "3600"
+
+// IngressNginx is the ingress controller behind an NLB that the cluster's own
+// cloud controller makes. Answers of a model come slowly and in a stream: long
+// timeouts, no buffering. They differ much in length, so requests go to the
+// replica with the lowest moving average of latency (ewma); the controller has
+// no least-connections. Local keeps the client's address; then only nodes that
+// run a controller pod pass the health check, hence one on each of two nodes.
+func IngressNginx(b *blueprints.Blueprint) ReleaseSpec {
+	annotations := map[string]any{
+		"service.beta.kubernetes.io/aws-load-balancer-type":                              "nlb",
+		"service.beta.kubernetes.io/aws-load-balancer-cross-zone-load-balancing-enabled": "true",
+		"service.beta.kubernetes.io/aws-load-balancer-additional-resource-tags":          tagList(b),
+	}
+	labels := map[string]any{"app.kubernetes.io/name": "ingress-nginx", "app.kubernetes.io/instance": "ingress-nginx", "app.kubernetes.io/component": "controller"}
+	ours := map[string]any{"controller": map[string]any{
+		"replicaCount": 2,
+		"service":      map[string]any{"annotations": annotations, "externalTrafficPolicy": "Local"},
+		"config": map[string]any{
+			"proxy-read-timeout": llmTimeout, "proxy-send-timeout": llmTimeout,
+			"proxy-buffering": "off", "proxy-request-buffering": "off", "proxy-body-size": "64m",
+			"load-balance": "ewma",
+		},
+		"topologySpreadConstraints": []any{map[string]any{
+			"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+			"labelSelector": map[string]any{"matchLabels": labels},
+		}},
+	}}
+	return ReleaseSpec{
+		Name: "ingress-nginx", Namespace: "ingress-nginx",
+		Repo: "https://kubernetes.github.io/ingress-nginx", Chart: "ingress-nginx",
+		Version: version(b.Addons.IngressNginx, ingressNginxVersion),
+		Values:  overlay(ours, values(b.Addons.IngressNginx)),
+		Notes:   []string{"ingress-nginx was retired in March 2026 and gets no fixes; plan a move to the Gateway API"},
+	}
+}
+
+// tagList is the owner's tags as the load balancer annotation takes them:
+// "k=v,k=v". A tag that would break the list is left out.
+func tagList(b *blueprints.Blueprint) string {
+	tags := cloud.Owner{Cluster: b.Metadata.Name, Extra: b.Metadata.Tags}.Tags("")
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		if !strings.ContainsAny(k+tags[k], ",=") {
+			list = append(list, k+"="+tags[k])
+		}
+	}
+	return strings.Join(list, ",")
+}
+
+// ClusterAutoscaler sizes the node groups between their minimum and maximum. It
+// finds them by the tags that EKS puts on their Auto Scaling groups, and reads
+// labels and taints of an empty one by eks:DescribeNodegroup. Its permissions
+// come by pod identity, for [AutoscalerServiceAccount].
+func ClusterAutoscaler(b *blueprints.Blueprint) ReleaseSpec {
+	ours := map[string]any{
+		"fullnameOverride": "cluster-autoscaler",
+		"cloudProvider":    "aws",
+		"awsRegion":        b.Metadata.Region,
+		"autoDiscovery":    map[string]any{"clusterName": b.Metadata.Name},
+		"image":            map[string]any{"tag": autoscalerImage(b.Cluster.Version)},
+		"rbac":             map[string]any{"serviceAccount": map[string]any{"create": true, "name": AutoscalerServiceAccount}},
+		"extraArgs": map[string]any{
+			"expander":                    "least-waste",
+			"balance-similar-node-groups": true,
+			// A pod of kube-system or with a scratch disk must not keep an idle
+			// GPU node running.
+			"skip-nodes-with-system-pods":   false,
+			"skip-nodes-with-local-storage": false,
+		},
+	}
+	return ReleaseSpec{
+		Name: "cluster-autoscaler", Namespace: AutoscalerNamespace,
+		Repo: "https://kubernetes.github.io/autoscaler", Chart: "cluster-autoscaler",
+		Version: version(b.Addons.ClusterAutoscaler, clusterAutoscalerVersion),
+		Values:  overlay(ours, values(b.Addons.ClusterAutoscaler)),
+	}
+}
+
+// autoscalerImage is the autoscaler's image for a Kubernetes minor version;
+// they are released in pairs.
+func autoscalerImage(kubernetes string) string {
+	if kubernetes == "1.36" {
+		return "v1.36.1"
+	}
+	return "v" + kubernetes + ".0"
+}
+
+// Charts are the blueprint's further charts.
+func Charts(b *blueprints.Blueprint) []ReleaseSpec {
+	var out []ReleaseSpec
+	for _, c := range b.Addons.Charts {
+		namespace := c.Namespace
+		if namespace == "" {
+			namespace = c.Name
+		}
+		out = append(out, ReleaseSpec{Name: c.Name, Namespace: namespace, Repo: c.Repo, Chart: c.Chart, Version: c.Version, Values: c.Values})
+	}
+	return out
+}
+
+func version(r *blueprints.Release, ours string) string {
+	if r != nil && r.Version != "" {
+		return r.Version
+	}
+	return ours
+}
+
+func values(r *blueprints.Release) map[string]any {
+	if r == nil {
+		return nil
+	}
+	return r.Values
+}

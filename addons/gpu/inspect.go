@@ -1,0 +1,120 @@
+package gpu
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+
+	"aicluster/blueprints"
+	"aicluster/blueprints/instancetypes"
+)
+
+// Labels that EKS puts on the nodes of a managed node group (EKS user guide,
+// "Simplify node lifecycle with managed node groups").
+const (
+	labelNodeGroup      = "eks.amazonaws.com/nodegroup"
+	labelImage          = "eks.amazonaws.com/nodegroup-image"
+	labelTemplate       = "eks.amazonaws.com/sourceLaunchTemplateId"
+	labelTemplateNumber = "eks.amazonaws.com/sourceLaunchTemplateVersion"
+)
+
+// startTime is how long a node may take from joining until its GPUs are
+// offered. On an AMI with the driver it is two to four minutes.
+const startTime = 10 * time.Minute
+
+// taintScaleDown marks a node that the cluster autoscaler is removing.
+const taintScaleDown = "ToBeDeletedByClusterAutoscaler"
+
+// inspector reads a cluster's GPUs.
+type inspector struct {
+	client kubernetes.Interface
+	dyn    dynamic.Interface
+	now    func() time.Time
+}
+
+// inspect reports on a pool. Nodes on their way out are left out. What is wrong
+// with a node is looked into only if it lacks GPUs.
+func (i inspector) inspect(ctx context.Context, pool blueprints.NodePool) (Report, []corev1.Node, error) {
+	report := Report{Pool: pool.Name, MinNodes: pool.Nodes.Min, Nodes: []NodeReport{}}
+	list, err := i.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: labelNodeGroup + "=" + pool.Name})
+	if err != nil {
+		return report, nil, fmt.Errorf("listing the nodes of %s: %w", pool.Name, err)
+	}
+	nodes := slices.DeleteFunc(list.Items, leaving)
+	slices.SortFunc(nodes, func(a, b corev1.Node) int { return strings.Compare(a.Name, b.Name) })
+	operator, err := i.operator(ctx)
+	if err != nil {
+		return report, nil, err
+	}
+	report.Operator = operator.state
+	for _, node := range nodes {
+		n := i.node(&node, &pool)
+		if !n.complete() {
+			if err := i.explain(ctx, &node, &n, operator); err != nil {
+				return report, nil, err
+			}
+		}
+		report.Nodes = append(report.Nodes, n)
+	}
+	return report, nodes, nil
+}
+
+func leaving(n corev1.Node) bool {
+	return n.DeletionTimestamp != nil || slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == taintScaleDown })
+}
+
+// node compares one node with its instance type and its pool.
+func (i inspector) node(node *corev1.Node, pool *blueprints.NodePool) NodeReport {
+	n := NodeReport{
+		Name:         node.Name,
+		InstanceType: node.Labels[corev1.LabelInstanceTypeStable],
+		Expected:     pool.GPUs(),
+		Capacity:     gpus(node.Status.Capacity),
+		Allocatable:  gpus(node.Status.Allocatable),
+		young:        i.now().Sub(node.CreationTimestamp.Time) < startTime,
+	}
+	if info, ok := instancetypes.Lookup(n.InstanceType); ok {
+		n.Expected = info.GPUs
+	}
+	n.Ready, _ = nodeReady(node)
+	for _, key := range slices.Sorted(maps.Keys(pool.Labels)) {
+		if node.Labels[key] != pool.Labels[key] {
+			n.Problems = append(n.Problems, fmt.Sprintf("label %s is %q, not %q", key, node.Labels[key], pool.Labels[key]))
+		}
+	}
+	for _, t := range pool.Taints {
+		if !hasTaint(node, t) {
+			n.Problems = append(n.Problems, fmt.Sprintf("taint %s=%s:%s is missing", t.Key, t.Value, t.Effect))
+		}
+	}
+	return n
+}
+
+func gpus(r corev1.ResourceList) int {
+	q := r[ResourceName]
+	return int(q.Value())
+}
+
+// nodeReady tells whether a node is Ready, and if not the kubelet's words.
+func nodeReady(node *corev1.Node) (bool, string) {
+	for _, c := range node.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			return c.Status == corev1.ConditionTrue, c.Message
+		}
+	}
+	return false, "the kubelet has not reported yet"
+}
+
+func hasTaint(node *corev1.Node, wanted blueprints.Taint) bool {
+	return slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool {
+		return t.Key == wanted.Key && t.Value == wanted.Value && string(t.Effect) == wanted.Effect
+	})
+}

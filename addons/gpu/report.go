@@ -1,0 +1,106 @@
+// Package gpu proves that the GPUs of a node pool can be used: each node offers
+// as many as its instance type has, and a pod that asks for one gets it.
+//
+// That a node group is active or that NVIDIA's operator calls itself ready
+// proves neither: the operator is "ready" on a cluster without GPU nodes.
+package gpu
+
+import "fmt"
+
+// ResourceName is the extended resource that NVIDIA's device plugin offers.
+const ResourceName = "nvidia.com/gpu"
+
+// Report is what was found of a pool's GPUs.
+type Report struct {
+	Pool     string       `json:"pool"`
+	MinNodes int          `json:"minNodes"`
+	Nodes    []NodeReport `json:"nodes"`
+	// Operator is the state of NVIDIA's operator: ready, notReady, or empty when
+	// it is not there.
+	Operator string `json:"operator,omitempty"`
+	// Smoke is the pod that asked for one GPU; nil when none was run.
+	Smoke *Smoke `json:"smoke,omitempty"`
+}
+
+// NodeReport is one node of a pool.
+type NodeReport struct {
+	Name         string `json:"name"`
+	InstanceType string `json:"instanceType"`
+	Expected     int    `json:"expected"` // GPUs that the instance type has
+	Capacity     int    `json:"capacity"`
+	Allocatable  int    `json:"allocatable"`
+	Ready        bool   `json:"ready"`
+	// Problems say what is wrong and where to look.
+	Problems []string `json:"problems,omitempty"`
+
+	young    bool // joined a short time ago
+	hopeless bool // waiting does not help
+}
+
+// complete tells whether the node offers every GPU that it has.
+func (n NodeReport) complete() bool {
+	return n.Ready && n.Capacity == n.Expected && n.Allocatable == n.Expected
+}
+
+// OK tells whether nothing is wrong with the node.
+func (n NodeReport) OK() bool { return n.complete() && len(n.Problems) == 0 }
+
+// AtZero tells that the pool has no nodes and needs none, so that there is
+// nothing to prove now.
+func (r Report) AtZero() bool { return len(r.Nodes) == 0 && r.MinNodes == 0 }
+
+// OK tells whether all nodes are there and offer all their GPUs, and the smoke
+// pod, if one was run, did not fail.
+func (r Report) OK() bool {
+	return len(r.Problems()) == 0
+}
+
+// Problems lists what is wrong with the pool, each with its node.
+func (r Report) Problems() []string {
+	var out []string
+	if missing := r.MinNodes - len(r.Nodes); missing > 0 {
+		out = append(out, fmt.Sprintf("%s: %d of at least %d nodes are there", r.Pool, len(r.Nodes), r.MinNodes))
+	}
+	for _, n := range r.Nodes {
+		for _, p := range n.Problems {
+			out = append(out, n.Name+": "+p)
+		}
+	}
+	if r.Smoke != nil && r.Smoke.State == SmokeFailed {
+		out = append(out, "smoke pod: "+r.Smoke.Message)
+	}
+	return out
+}
+
+// Complete is how many nodes offer every GPU that they have.
+func (r Report) Complete() int {
+	n := 0
+	for _, node := range r.Nodes {
+		if node.complete() {
+			n++
+		}
+	}
+	return n
+}
+
+// SmokeState is how a smoke pod ended.
+type SmokeState string
+
+// The ends of a smoke pod.
+const (
+	SmokeSucceeded SmokeState = "succeeded"
+	SmokeFailed    SmokeState = "failed"
+	// SmokeBusy means that running pods use every GPU of the pool, which proves
+	// as much.
+	SmokeBusy SmokeState = "busy"
+)
+
+// Smoke is the result of a smoke pod.
+type Smoke struct {
+	State   SmokeState `json:"state"`
+	Node    string     `json:"node,omitempty"`
+	Image   string     `json:"image"`
+	Message string     `json:"message,omitempty"` // why it failed
+	Log     string     `json:"log,omitempty"`     // the last lines of nvidia-smi
+	Seconds float64    `json:"seconds"`
+}

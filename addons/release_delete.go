@@ -1,0 +1,94 @@
+package addons
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"helm.sh/helm/v3/pkg/action"
+	"k8s.io/client-go/kubernetes"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"aicluster/provision/cloud"
+	"aicluster/provision/engine"
+)
+
+// uninstallLimit bounds the removal of a release, hooks included. Load
+// balancers have a limit of their own.
+const uninstallLimit = 5 * time.Minute
+
+// Delete implements engine.Resource. The release's load balancers go first,
+// while nodes and the network still work for the controller that removes them.
+func (r *Release) Delete(ctx context.Context, p engine.Progress) error {
+	if !r.cluster.Ready() {
+		return nil
+	}
+	s, err := r.connect(ctx, p)
+	if err != nil {
+		return cloud.Wrap(r.ID(), "connecting to the cluster", err)
+	}
+	services := serviceSelector{namespace: r.spec.Namespace, release: r.spec.Name}
+	if err := deleteLoadBalancers(ctx, s.client, services, p); err != nil {
+		return unreachable(r.ID(), "removing its load balancers", err)
+	}
+	p("uninstalling")
+	if err := r.uninstall(ctx, s); err != nil {
+		return unreachable(r.ID(), "uninstalling the release", err)
+	}
+	r.live = nil
+	if err := deleteCRDs(ctx, s.dyn, r.spec.CRDs, p); err != nil {
+		return unreachable(r.ID(), "removing its resource definitions", err)
+	}
+	return cloud.Wrap(r.ID(), "removing its namespace", r.deleteNamespace(ctx, s, p))
+}
+
+// uninstall removes the release and its record. Hooks run in pods: where no
+// pod can be scheduled they are left out.
+func (r *Release) uninstall(ctx context.Context, s *session) error {
+	schedulable, err := hasSchedulableNode(ctx, s.client)
+	if err != nil {
+		return err
+	}
+	do := action.NewUninstall(s.helm)
+	do.IgnoreNotFound, do.Wait, do.Timeout = true, true, uninstallLimit
+	do.DeletionPropagation = "background"
+	do.DisableHooks = !schedulable
+	if _, err = do.Run(r.spec.Name); err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w (%v)", context.Cause(ctx), err)
+	}
+	return err
+}
+
+// hasSchedulableNode tells whether a pod without tolerations has a place.
+func hasSchedulableNode(ctx context.Context, client kubernetes.Interface) (bool, error) {
+	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return false, err
+	}
+	for _, n := range nodes.Items {
+		if !n.Spec.Unschedulable && !repels(n.Spec.Taints) && nodeReady(&n) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func repels(taints []corev1.Taint) bool {
+	for _, t := range taints {
+		if t.Effect != corev1.TaintEffectPreferNoSchedule {
+			return true
+		}
+	}
+	return false
+}
+
+func nodeReady(n *corev1.Node) bool {
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}

@@ -1,0 +1,72 @@
+package addons
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	k8stesting "k8s.io/client-go/testing"
+)
+
+func named(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: "team"} }
+
+func TestRemoveWorkloads(t *testing.T) {
+	claims := []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}}}
+	deleted, retained := corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRetain
+	client := fake.NewClientset(
+		&corev1.Service{ObjectMeta: named("vllm"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer}},
+		&corev1.Service{ObjectMeta: named("inner"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP}},
+		&corev1.PersistentVolumeClaim{ObjectMeta: named("data")},
+		&corev1.Pod{ObjectMeta: named("db-0"), Spec: corev1.PodSpec{Volumes: claims}},
+		&corev1.Pod{ObjectMeta: named("web")},
+		&appsv1.StatefulSet{ObjectMeta: named("db"), Spec: appsv1.StatefulSetSpec{VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{}}}},
+		&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-data"}, Spec: corev1.PersistentVolumeSpec{PersistentVolumeReclaimPolicy: deleted}},
+		&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-kept"}, Spec: corev1.PersistentVolumeSpec{PersistentVolumeReclaimPolicy: retained}},
+	)
+	// The EBS driver deletes the volume once the claim is gone.
+	client.PrependReactor("delete", "persistentvolumeclaims", func(k8stesting.Action) (bool, runtime.Object, error) {
+		return false, nil, client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("persistentvolumes"), "", "pv-data")
+	})
+	removed, err := removeWorkloads(t.Context(), client, "cluster/demo", quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(append(removed.LoadBalancers, removed.Volumes...), " "); got != "team/vllm team/data" {
+		t.Errorf("removed %s", got)
+	}
+	var left []string
+	services, _ := client.CoreV1().Services("team").List(t.Context(), metav1.ListOptions{})
+	for _, s := range services.Items {
+		left = append(left, s.Name)
+	}
+	pods, _ := client.CoreV1().Pods("team").List(t.Context(), metav1.ListOptions{})
+	for _, p := range pods.Items {
+		left = append(left, p.Name)
+	}
+	sets, _ := client.AppsV1().StatefulSets("team").List(t.Context(), metav1.ListOptions{})
+	for _, s := range sets.Items {
+		left = append(left, s.Name)
+	}
+	if got := strings.Join(left, " "); got != "inner web" {
+		t.Errorf("left %s", got)
+	}
+}
+
+func TestRemoveWorkloadsTellsThatTheClusterIsOutOfReach(t *testing.T) {
+	client := fake.NewClientset()
+	client.PrependReactor("list", "services", func(k8stesting.Action) (bool, runtime.Object, error) {
+		return true, nil, errors.New("connection refused")
+	})
+	_, err := removeWorkloads(t.Context(), client, "cluster/demo", quiet)
+	if err == nil || !strings.Contains(err.Error(), "the cluster's API server: connection refused") {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := RemoveWorkloads(t.Context(), &fakeCluster{}, quiet); err != nil {
+		t.Errorf("without a cluster: %v", err)
+	}
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"aicluster/blueprints"
+	"aicluster/cmd/aicluster/ui"
+)
+
+// The exit codes of aicluster. docs/guide.md repeats this table.
+const (
+	exitOK          = 0   // done; diff: nothing differs
+	exitDiffers     = 1   // diff: something differs
+	exitUsage       = 2   // wrong command line or blueprint; nothing was touched
+	exitFailed      = 3   // AWS, Kubernetes or the machine refused something
+	exitVerify      = 4   // the GPUs are not what they should be
+	exitLeft        = 5   // teardown left something behind
+	exitDeclined    = 6   // the confirmation was not given
+	exitInterrupted = 130 // interrupted; running again goes on
+)
+
+var (
+	errInterrupted = errors.New("interrupted")
+	errDiffers     = errors.New("live state and blueprint differ")
+	errNotVerified = errors.New("the GPUs are not what they should be")
+	errLeft        = errors.New("teardown left something behind")
+)
+
+// usageError is a mistake on the command line.
+type usageError struct{ msg string }
+
+func (e *usageError) Error() string { return e.msg }
+
+// shown marks an error that the user has been told already.
+type shown struct{ error }
+
+func (e shown) Unwrap() error { return e.error }
+
+// exitCode maps an error to the table above.
+func exitCode(err error) int {
+	var usage *usageError
+	var problems blueprints.Problems
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errDiffers):
+		return exitDiffers
+	case errors.As(err, &usage), errors.As(err, &problems):
+		return exitUsage
+	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.Is(err, errNotVerified):
+		return exitVerify
+	case errors.Is(err, errLeft):
+		return exitLeft
+	case errors.Is(err, ui.ErrDeclined):
+		return exitDeclined
+	}
+	return exitFailed
+}

@@ -1,0 +1,51 @@
+// Command aicluster makes GPU clusters on EKS from one blueprint file, proves
+// them, and takes them away again.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the process: it parses args, runs the command and returns the exit code.
+func run(args []string, stdin, stdout, stderr *os.File) int {
+	ctx, stop := interruptible(context.Background())
+	defer stop()
+	app := newApp(stdin, stdout, stderr)
+	err := app.cli.RunContext(ctx, interspersed(app.cli, args))
+	return app.end(err)
+}
+
+// interruptible returns a context that ends at the first interrupt, hang-up or
+// termination signal, so that the run can end in good order. A second one ends
+// the process at once, which is safe too: the next run goes on from there.
+func interruptible(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-signals:
+				if n > 0 {
+					os.Exit(exitInterrupted)
+				}
+				cancel(errInterrupted)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel(nil)
+	}
+}

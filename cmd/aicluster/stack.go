@@ -1,0 +1,324 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"aicluster/addons"
+	"aicluster/addons/gpu"
+	"aicluster/blueprints"
+	"aicluster/nodepools"
+	"aicluster/provision/cloud"
+	"aicluster/provision/controlplane"
+	"aicluster/provision/engine"
+	"aicluster/provision/identity"
+	"aicluster/provision/modelstore"
+	"aicluster/provision/network"
+)
+
+// stack is what a cluster is made of. newStack is the table of contents: it
+// says which resources there are and what each needs.
+type stack struct {
+	graph    *engine.Graph
+	cluster  *controlplane.Cluster
+	pools    []*nodepools.NodeGroup
+	addons   []*addons.EKSAddon
+	releases []*addons.Release
+	checks   []*gpu.Check
+	bucket   *modelstore.Bucket
+	models   []*modelstore.Model
+}
+
+// stackOptions are what the command line adds to a blueprint.
+type stackOptions struct {
+	teardown    bool   // stand on what exists; ask nothing about what could be made
+	deleteData  bool   // the models bucket goes, too
+	chartMirror string // stands in for all chart repositories
+}
+
+// builder collects resources while newStack goes through the blueprint.
+type builder struct {
+	stack
+	options   stackOptions
+	blueprint *blueprints.Blueprint
+	clients   *cloud.Clients
+	owner     cloud.Owner
+
+	all     []engine.Resource
+	network *network.Network
+	layout  network.Layout
+	nodes   *identity.Role    // the role of all nodes
+	forNode []engine.Resource // what every node group needs, beside its network
+	groups  []engine.Resource // all node groups, also those to be removed
+	system  []engine.Resource // the node groups on which pods without tolerations run
+
+	daemons   []engine.Resource // add-ons that nodes need to become ready
+	workloads []engine.Resource // what runs on the system nodes
+	podID     *addons.EKSAddon  // gives pods their roles; nil when switched off
+	dns       *addons.EKSAddon  // nil when switched off
+}
+
+// newStack turns a blueprint into the graph of its cluster. It reads, from AWS,
+// the zones to stand in and what exists that the blueprint does not name.
+func newStack(ctx context.Context, clients *cloud.Clients, b *blueprints.Blueprint, o stackOptions) (*stack, error) {
+	s := newBuilder(clients, b, o)
+	for _, step := range []func(context.Context) error{
+		s.addNetwork,
+		s.addControlPlane,
+		s.addNodePools,
+		s.addRemovedPools,
+		s.addEKSAddons,
+		s.addReleases,
+		s.addChecks,
+		s.addModels,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if s.graph, err = engine.NewGraph(s.all...); err != nil {
+		return nil, err
+	}
+	return &s.stack, s.await()
+}
+
+// newModelStack is the part of a cluster that needs no cluster: the models.
+func newModelStack(ctx context.Context, clients *cloud.Clients, b *blueprints.Blueprint) (*stack, error) {
+	s := newBuilder(clients, b, stackOptions{})
+	if err := s.addModels(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	s.graph, err = engine.NewGraph(s.all...)
+	return &s.stack, err
+}
+
+func newBuilder(clients *cloud.Clients, b *blueprints.Blueprint, o stackOptions) *builder {
+	return &builder{options: o, blueprint: b, clients: clients, owner: cloud.Owner{Cluster: b.Metadata.Name, Extra: b.Metadata.Tags}}
+}
+
+func (s *builder) add(resources ...engine.Resource) { s.all = append(s.all, resources...) }
+
+// addNetwork: the VPC, its subnets and gateways, and the way to S3.
+func (s *builder) addNetwork(ctx context.Context) error {
+	choose := network.ChooseZones
+	if s.options.teardown {
+		choose = network.LiveZones
+	}
+	var err error
+	if s.layout, err = choose(ctx, s.clients.EC2, s.blueprint); err != nil {
+		return err
+	}
+	s.network = network.New(s.clients.EC2, s.owner, s.blueprint, s.layout)
+	s.add(s.network.Resources()...)
+	return nil
+}
+
+// addControlPlane: its role, its log group, the cluster, and who may use it.
+func (s *builder) addControlPlane(ctx context.Context) error {
+	role := identity.NewRole(s.clients.IAM, s.owner, identity.ClusterRole(s.blueprint))
+	linked := identity.NewServiceLinkedRole(s.clients.IAM, "eks.amazonaws.com")
+	logs := controlplane.NewLogGroup(s.clients.Logs, s.owner, s.blueprint)
+	needs := append([]engine.Resource{role, linked, logs}, s.network.ClusterNeeds()...)
+	s.cluster = controlplane.New(s.clients.EKS, s.owner, s.blueprint, role, s.network, s.clients.TokenTransport, needs...)
+	s.add(role, linked, logs, s.cluster)
+
+	for _, admin := range s.blueprint.Cluster.Admins {
+		s.add(controlplane.NewAccessEntry(s.cluster, admin))
+	}
+	live, err := controlplane.DiscoverAdmins(ctx, s.clients.EKS, s.owner.Cluster)
+	if err != nil {
+		return err
+	}
+	for _, admin := range live {
+		if !slices.Contains(s.blueprint.Cluster.Admins, admin) {
+			s.add(controlplane.NewRemovedAccessEntry(s.cluster, admin))
+		}
+	}
+	return nil
+}
+
+// addNodePools: for each pool a launch template and a node group.
+func (s *builder) addNodePools(context.Context) error {
+	s.nodes = identity.NewRole(s.clients.IAM, s.owner, identity.NodeRole(s.blueprint))
+	s.forNode = []engine.Resource{s.nodes}
+	for _, service := range s.nodeServices() {
+		s.forNode = append(s.forNode, identity.NewServiceLinkedRole(s.clients.IAM, service))
+	}
+	s.add(s.forNode...)
+	for _, pool := range s.blueprint.NodePools {
+		zones := s.layout.PoolZones[pool.Name]
+		template := nodepools.NewLaunchTemplate(s.clients.EC2, s.owner, pool)
+		group := nodepools.NewNodeGroup(s.clients.EKS, s.clients.AutoScaling, s.owner, pool, s.cluster, template, s.nodes, s.network, zones,
+			slices.Concat(s.forNode, s.network.NodeNeeds(zones...))...)
+		s.add(template, group)
+		s.pools = append(s.pools, group)
+		s.groups = append(s.groups, group)
+		if len(pool.Taints) == 0 {
+			s.system = append(s.system, group)
+		}
+	}
+	return nil
+}
+
+// nodeServices are the AWS services that act for node groups by a role of their own.
+func (s *builder) nodeServices() []string {
+	services := []string{"eks-nodegroup.amazonaws.com", "autoscaling.amazonaws.com"}
+	for _, pool := range s.blueprint.NodePools {
+		if pool.Capacity == blueprints.Spot {
+			return append(services, "spot.amazonaws.com")
+		}
+	}
+	return services
+}
+
+// addRemovedPools: pools that exist and are not in the blueprint any more.
+func (s *builder) addRemovedPools(ctx context.Context) error {
+	live, err := nodepools.Discover(ctx, s.clients.EKS, s.clients.EC2, s.owner.Cluster)
+	if err != nil {
+		return err
+	}
+	for _, name := range live {
+		if !slices.ContainsFunc(s.blueprint.NodePools, func(p blueprints.NodePool) bool { return p.Name == name }) {
+			group := nodepools.NewRemoved(name, s.clients.EKS, s.clients.EC2, s.clients.AutoScaling, s.cluster,
+				slices.Concat(s.forNode, s.network.NodeNeeds())...)
+			s.add(group)
+			s.groups = append(s.groups, group)
+		}
+	}
+	return nil
+}
+
+// addEKSAddons: what EKS itself installs.
+func (s *builder) addEKSAddons(context.Context) error {
+	ebs := identity.NewRole(s.clients.IAM, s.owner, identity.EBSCSIRole(s.blueprint))
+	for _, choice := range addons.EKSAddons(s.blueprint, ebs) {
+		needs := []engine.Resource{s.cluster}
+		if choice.PodIdentity != nil {
+			s.add(ebs)
+			needs = append(needs, ebs)
+			if s.podID != nil {
+				needs = append(needs, s.podID)
+			}
+		}
+		a := addons.NewEKSAddon(s.clients.EKS, s.owner, s.cluster, choice.Spec, needs...)
+		s.add(a)
+		s.addons = append(s.addons, a)
+		if choice.NeedsNodes {
+			s.workloads = append(s.workloads, a)
+		} else {
+			s.daemons = append(s.daemons, a)
+		}
+		switch choice.Name {
+		case "eks-pod-identity-agent":
+			s.podID = a
+		case "coredns":
+			s.dns = a
+		}
+	}
+	return nil
+}
+
+// addReleases: Helm charts.
+func (s *builder) addReleases(context.Context) error {
+	b := s.blueprint
+	if b.Addons.GPUOperator != nil {
+		s.addRelease(addons.GPUOperator(b))
+	}
+	if b.Addons.IngressNginx != nil {
+		s.addRelease(addons.IngressNginx(b), s.network.NodeNeeds(s.layout.ZoneNames()...)...)
+	}
+	if b.Addons.ClusterAutoscaler != nil {
+		role := identity.NewRole(s.clients.IAM, s.owner, identity.AutoscalerRole(b))
+		pod := addons.NewPodIdentity(s.clients.EKS, s.owner, s.cluster, addons.AutoscalerNamespace, addons.AutoscalerServiceAccount, role, s.cluster, role)
+		s.add(role, pod)
+		needs := []engine.Resource{pod}
+		if s.podID != nil {
+			needs = append(needs, s.podID)
+		}
+		if s.dns != nil {
+			needs = append(needs, s.dns)
+		}
+		s.addRelease(addons.ClusterAutoscaler(b), needs...)
+	}
+	for _, spec := range addons.Charts(b) {
+		s.addRelease(spec)
+	}
+	return nil
+}
+
+func (s *builder) addRelease(spec addons.ReleaseSpec, needs ...engine.Resource) {
+	r := addons.NewRelease(s.cluster, addons.ChartSource{Mirror: s.options.chartMirror}, spec, needs...)
+	s.add(r)
+	s.releases = append(s.releases, r)
+	s.workloads = append(s.workloads, r)
+}
+
+// addChecks: the proof, for each pool with GPUs, that Kubernetes can use them.
+func (s *builder) addChecks(context.Context) error {
+	for _, group := range s.pools {
+		pool := group.Pool()
+		if pool.GPUs() == 0 {
+			continue
+		}
+		needs := []engine.Resource{group}
+		for _, r := range s.releases {
+			if r.ID() == "addon/gpu-operator" {
+				needs = append(needs, r)
+			}
+		}
+		c := gpu.NewCheck(s.cluster, s.blueprint, pool, needs...)
+		s.add(c)
+		s.checks = append(s.checks, c)
+	}
+	return nil
+}
+
+// addModels: the bucket and the weights in it. They need no cluster.
+func (s *builder) addModels(context.Context) error {
+	if s.blueprint.Models == nil {
+		return nil
+	}
+	s.bucket = modelstore.NewBucket(s.clients.S3, s.owner, s.blueprint)
+	s.bucket.DeleteData = s.options.deleteData
+	s.add(s.bucket)
+	for _, seed := range s.blueprint.Models.Seed {
+		m := modelstore.NewModel(s.bucket, seed, s.blueprint.Dir)
+		s.add(m)
+		s.models = append(s.models, m)
+	}
+	return nil
+}
+
+// await says what comes up side by side although one cannot finish without the
+// other: nodes become ready only with the network add-ons, and the pods of
+// add-ons and charts run only once there are nodes for them. Teardown goes by
+// the same order: charts before nodes, nodes before the network add-ons.
+func (s *builder) await() error {
+	var errs []error
+	for _, r := range s.daemons {
+		for _, group := range s.groups {
+			errs = append(errs, s.graph.Await(group, r))
+		}
+	}
+	for _, r := range s.workloads {
+		errs = append(errs, s.graph.Await(r, s.system...))
+	}
+	return errors.Join(errs...)
+}
+
+// lostBlueprint stands in for a file that is lost: it names everything that
+// aicluster may have made, and teardown deletes what it finds of that.
+func lostBlueprint(name, region string) *blueprints.Blueprint {
+	b := &blueprints.Blueprint{
+		APIVersion: blueprints.APIVersion, Kind: blueprints.Kind,
+		Metadata: blueprints.Metadata{Name: name, Region: region},
+		Addons: blueprints.Addons{
+			GPUOperator: &blueprints.Release{}, IngressNginx: &blueprints.Release{}, ClusterAutoscaler: &blueprints.Release{},
+		},
+	}
+	b.Defaults()
+	return b
+}

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"aicluster/blueprints/instancetypes"
+	"aicluster/cmd/aicluster/ui"
+	"aicluster/provision/cloud"
+	"aicluster/provision/modelstore"
+)
+
+func (a *app) statusCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "status",
+		Usage:     "what exists, healthy or not, and what it costs an hour right now",
+		ArgsUsage: "FILE",
+		Action: func(ctx *cli.Context) error {
+			file, err := fileArg(ctx)
+			if err != nil {
+				return err
+			}
+			s, err := a.open(ctx.Context, file, stackOptions{})
+			if err != nil {
+				return err
+			}
+			return s.status(ctx.Context)
+		},
+	}
+}
+
+// statusDocument is the JSON of status.
+type statusDocument struct {
+	Cluster     clusterStatus       `json:"cluster"`
+	NodePools   []poolStatus        `json:"nodePools"`
+	Addons      []addonStatus       `json:"addons"`
+	Models      []modelstore.Stored `json:"models"`
+	Ingress     []string            `json:"ingress"` // host names of load balancers
+	CostPerHour float64             `json:"costPerHour"`
+	CostSource  string              `json:"costSource"`
+	Errors      []ui.Failure        `json:"errors"` // what could not be read
+}
+
+type clusterStatus struct {
+	Name     string `json:"name"`
+	Region   string `json:"region"`
+	Account  string `json:"account"`
+	Status   string `json:"status"` // EKS's word
+	Version  string `json:"version"`
+	Endpoint string `json:"endpoint"`
+}
+
+type poolStatus struct {
+	Name          string       `json:"name"`
+	Status        string       `json:"status"` // EKS's word; empty when there is no node group
+	Capacity      string       `json:"capacity"`
+	InstanceTypes []string     `json:"instanceTypes"`
+	Min           int          `json:"min"`
+	Max           int          `json:"max"`
+	Desired       int          `json:"desired"`
+	Nodes         []nodeStatus `json:"nodes"`
+	GPUs          gpuCount     `json:"gpus"`
+	Issues        []string     `json:"issues"`
+}
+
+type nodeStatus struct {
+	Name         string   `json:"name"`
+	InstanceType string   `json:"instanceType"`
+	Zone         string   `json:"zone"`
+	Ready        bool     `json:"ready"`
+	GPUs         gpuCount `json:"gpus"`
+}
+
+// gpuCount is the number of GPUs that the instance type has and that Kubernetes
+// can hand out.
+type gpuCount struct {
+	Expected    int `json:"expected"`
+	Allocatable int `json:"allocatable"`
+}
+
+func (g *gpuCount) add(o gpuCount) {
+	g.Expected += o.Expected
+	g.Allocatable += o.Allocatable
+}
+
+type addonStatus struct {
+	Name    string `json:"name"`
+	Version string `json:"version"` // empty when it is not installed
+	Status  string `json:"status"`
+}
+
+func (s *session) status(ctx context.Context) error {
+	_, err := s.plan(ctx)
+	if isInterrupted(err) {
+		return err
+	}
+	if !s.stack.cluster.Exists() {
+		if err != nil {
+			return err
+		}
+		return s.noCluster()
+	}
+	d := s.statusDocument(ctx, err)
+	if s.console.JSON {
+		return s.console.Document(d)
+	}
+	s.showStatus(d)
+	return nil
+}
+
+// statusDocument gathers the status after the graph was read. What cannot be
+// read is told in Errors; the rest is there all the same.
+func (s *session) statusDocument(ctx context.Context, planErr error) statusDocument {
+	c, m := s.stack.cluster, s.blueprint.Metadata
+	d := statusDocument{
+		Cluster:   clusterStatus{Name: m.Name, Region: m.Region, Account: s.identity.Account, Status: c.Status(), Version: c.Version(), Endpoint: c.Endpoint()},
+		NodePools: []poolStatus{}, Addons: []addonStatus{}, Models: []modelstore.Stored{}, Ingress: []string{}, Errors: ui.Failures(planErr),
+	}
+	failed := func(err error) {
+		if err != nil {
+			d.Errors = append(d.Errors, ui.Failures(err)...)
+		}
+	}
+	nodes, err := s.listNodes(ctx)
+	failed(err)
+	for _, p := range s.poolStatuses(nodes) {
+		d.NodePools = append(d.NodePools, p)
+	}
+	for _, a := range s.stack.addons {
+		d.Addons = append(d.Addons, addonStatus{strings.TrimPrefix(a.ID(), "addon/"), a.Version(), a.Status()})
+	}
+	for _, r := range s.stack.releases {
+		d.Addons = append(d.Addons, addonStatus{strings.TrimPrefix(r.ID(), "addon/"), r.Version(), r.Status()})
+	}
+	if s.stack.bucket != nil && s.stack.bucket.Exists() {
+		stored, err := modelstore.List(ctx, s.clients.S3, s.stack.bucket.Name(), seedNames(s.blueprint)...)
+		failed(err)
+		d.Models = append(d.Models, stored...)
+	}
+	addresses, err := s.addresses(ctx)
+	failed(err)
+	d.Ingress = append(d.Ingress, addresses...)
+	cost := s.costNow(ctx)
+	d.CostPerHour, d.CostSource = cost.Total(), cost.Source()
+	return d
+}
+
+// kubernetes is a client of the cluster's API server.
+func (s *session) kubernetes() (kubernetes.Interface, error) {
+	config, err := s.stack.cluster.RESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	return kubernetes.NewForConfig(config)
+}
+
+// listNodes lists the cluster's nodes; none while its API server takes no calls.
+func (s *session) listNodes(ctx context.Context) ([]corev1.Node, error) {
+	if !s.stack.cluster.Ready() {
+		return nil, nil
+	}
+	client, err := s.kubernetes()
+	if err != nil {
+		return nil, err
+	}
+	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, cloud.Wrap(s.stack.cluster.ID(), "listing its nodes", err)
+	}
+	return list.Items, nil
+}
+
+// addresses lists the host names of the cluster's load balancers.
+func (s *session) addresses(ctx context.Context) ([]string, error) {
+	if !s.stack.cluster.Ready() {
+		return nil, nil
+	}
+	client, err := s.kubernetes()
+	if err != nil {
+		return nil, err
+	}
+	list, err := client.CoreV1().Services("").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, cloud.Wrap(s.stack.cluster.ID(), "listing its services", err)
+	}
+	var hosts []string
+	for _, svc := range list.Items {
+		for _, i := range svc.Status.LoadBalancer.Ingress {
+			hosts = append(hosts, i.Hostname)
+		}
+	}
+	slices.Sort(hosts)
+	return hosts, nil
+}
+
+// nodegroupLabel is set by EKS on the nodes of a managed node group.
+const nodegroupLabel = "eks.amazonaws.com/nodegroup"
+
+// poolStatuses puts what EKS says of the pools and the nodes together.
+func (s *session) poolStatuses(nodes []corev1.Node) []poolStatus {
+	var out []poolStatus
+	for _, g := range s.stack.pools {
+		live := g.Live()
+		p := poolStatus{Name: g.Pool().Name, Status: live.Status, Capacity: string(g.Pool().Capacity), InstanceTypes: g.Pool().InstanceTypes,
+			Min: live.Min, Max: live.Max, Desired: live.Desired, Nodes: []nodeStatus{}, Issues: append([]string{}, live.Issues...)}
+		for _, n := range nodes {
+			if n.Labels[nodegroupLabel] == p.Name {
+				p.Nodes = append(p.Nodes, newNodeStatus(n))
+			}
+		}
+		slices.SortFunc(p.Nodes, func(a, b nodeStatus) int { return strings.Compare(a.Name, b.Name) })
+		for _, n := range p.Nodes {
+			p.GPUs.add(n.GPUs)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+func newNodeStatus(n corev1.Node) nodeStatus {
+	t := n.Labels[corev1.LabelInstanceTypeStable]
+	info, _ := instancetypes.Lookup(t)
+	allocatable := n.Status.Allocatable["nvidia.com/gpu"]
+	return nodeStatus{Name: n.Name, InstanceType: t, Zone: n.Labels[corev1.LabelTopologyZone], Ready: ready(n),
+		GPUs: gpuCount{Expected: info.GPUs, Allocatable: int(allocatable.Value())}}
+}
+
+func ready(n corev1.Node) bool {
+	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+func (s *session) showStatus(d statusDocument) {
+	c := s.console
+	c.Data("cluster %s in %s, account %s: %s, Kubernetes %s", d.Cluster.Name, d.Cluster.Region, d.Cluster.Account, d.Cluster.Status, d.Cluster.Version)
+	c.Data("endpoint %s\n", d.Cluster.Endpoint)
+	rows := [][]string{}
+	for _, p := range d.NodePools {
+		rows = append(rows, []string{p.Name, orNone(p.Status), p.Capacity, strings.Join(p.InstanceTypes, ","),
+			fmt.Sprintf("%d of %d", readyCount(p.Nodes), len(p.Nodes)), fmt.Sprintf("%d-%d", p.Min, p.Max), gpuText(p.GPUs)})
+	}
+	c.Table([]string{"NODE POOL", "STATUS", "CAPACITY", "TYPES", "READY", "MIN-MAX", "GPUS"}, rows)
+	for _, p := range d.NodePools {
+		for _, issue := range p.Issues {
+			c.Data("%s %s: %s", c.Red("!"), p.Name, issue)
+		}
+	}
+	rows = nil
+	for _, a := range d.Addons {
+		rows = append(rows, []string{a.Name, orNone(a.Version), orNone(a.Status)})
+	}
+	c.Data("")
+	c.Table([]string{"ADD-ON", "VERSION", "STATUS"}, rows)
+	c.Data("")
+	for _, m := range d.Models {
+		c.Data("model %s: %d files, %s in s3://%s", m.Name, m.Files, bytesText(m.Bytes), s.blueprint.Models.Bucket)
+	}
+	for _, host := range d.Ingress {
+		c.Data("load balancer %s", host)
+	}
+	c.Data("costs %s now (%s)", ui.Dollars(d.CostPerHour), d.CostSource)
+	for _, f := range d.Errors {
+		c.Say("%s %s %s", c.Red("not read:"), f.Resource, f.Message)
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func readyCount(nodes []nodeStatus) int {
+	n := 0
+	for _, x := range nodes {
+		if x.Ready {
+			n++
+		}
+	}
+	return n
+}
+
+func gpuText(g gpuCount) string {
+	if g.Expected == 0 && g.Allocatable == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d of %d", g.Allocatable, g.Expected)
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"aicluster/cmd/aicluster/ui"
+	"aicluster/provision/engine"
+)
+
+func (a *app) teardownCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "teardown",
+		Aliases:   []string{"down"},
+		Usage:     "remove everything that up made, and hand over a receipt",
+		ArgsUsage: "FILE",
+		Flags: append(nameFlags(),
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
+			&cli.BoolFlag{Name: "delete-data", Usage: "also delete the models bucket and everything in it"},
+		),
+		Action: func(ctx *cli.Context) error {
+			start := time.Now()
+			s, err := a.openForTeardown(ctx, stackOptions{deleteData: ctx.Bool("delete-data"), teardown: true})
+			if err != nil {
+				return err
+			}
+			return s.teardown(ctx.Context, ctx.Bool("yes"), start)
+		},
+	}
+}
+
+// openForTeardown takes a blueprint file, or a name and a region when the file
+// is lost.
+func (a *app) openForTeardown(ctx *cli.Context, o stackOptions) (*session, error) {
+	if ctx.NArg() > 0 && ctx.String("name") == "" && ctx.String("region") == "" {
+		file, err := fileArg(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return a.open(ctx.Context, file, o)
+	}
+	name, region, err := a.nameAndRegion(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return a.openBlueprint(ctx.Context, lostBlueprint(name, region), o)
+}
+
+func (s *session) teardown(ctx context.Context, yes bool, start time.Time) error {
+	plan, err := s.plan(ctx)
+	if isInterrupted(err) {
+		return err
+	}
+	if err != nil && !plan.Exists() {
+		return err
+	}
+	if !yes {
+		if err := s.agreeToDelete(ctx, plan); err != nil {
+			return err
+		}
+	}
+	progress := s.console.Progress()
+	result, receipt := s.stack.graph.Teardown(ctx, plan, engine.Options{Events: progress.Event})
+	progress.Close()
+	s.finishTeardown(ctx, result, receipt, start)
+	if err := ended(ctx, result); err != nil {
+		return err
+	}
+	if len(receipt.Left) > 0 {
+		return errLeft
+	}
+	return nil
+}
+
+// agreeToDelete shows what will go and asks for the cluster's name.
+func (s *session) agreeToDelete(ctx context.Context, plan *engine.Plan) error {
+	if !plan.Exists() {
+		return nil
+	}
+	if !s.console.JSON {
+		for _, st := range plan.Steps {
+			switch {
+			case st.Exists && st.Keep != "":
+				s.console.Data("  %-34s kept: %s", st.Resource, st.Keep)
+			case st.Exists:
+				s.console.Data("- %-34s %s", st.Resource, st.Detail)
+			}
+		}
+	}
+	return s.console.Confirm(ctx, "This deletes "+s.target()+". Type the cluster's name:", s.blueprint.Metadata.Name)
+}
+
+// receiptLine is the JSON line before the summary of a teardown.
+type receiptLine struct {
+	Type string `json:"type"` // "receipt"
+	engine.Receipt
+}
+
+func (s *session) finishTeardown(ctx context.Context, r engine.Result, receipt engine.Receipt, start time.Time) {
+	cost := 0.0
+	if len(receipt.Left) > 0 {
+		cost = s.costNow(ctx).Total()
+	}
+	if s.console.JSON {
+		_ = s.console.Line(receiptLine{"receipt", receipt})
+		_ = s.console.Line(s.summaryLine("teardown", r, cost, start))
+		return
+	}
+	if err := r.Err(); err != nil {
+		s.console.ShowError(err)
+	}
+	s.showReceipt(receipt)
+	elapsed := ui.Duration(time.Since(start))
+	switch {
+	case len(receipt.Left) > 0:
+		s.say("not everything is gone after %s; what is left costs up to %s", elapsed, ui.Dollars(cost))
+		s.console.Hint("run the same command again; it goes on from here")
+	case len(receipt.Deleted) == 0:
+		s.say("there was nothing to delete: %s does not exist", s.target())
+	default:
+		s.say("%s is gone after %s: %d deleted, %d kept", s.target(), elapsed, len(receipt.Deleted), len(receipt.Kept))
+	}
+}
+
+func (s *session) showReceipt(r engine.Receipt) {
+	for _, part := range []struct {
+		word  string
+		lines []engine.ReceiptLine
+	}{{"deleted", r.Deleted}, {"kept", r.Kept}, {"left", r.Left}} {
+		for _, l := range part.lines {
+			s.console.Data("%-8s %-34s %s", part.word, l.Resource, joined(l.Detail, l.Reason))
+		}
+	}
+}
+
+func joined(detail, reason string) string {
+	if detail == "" || reason == "" {
+		return detail + reason
+	}
+	return detail + ": " + reason
+}

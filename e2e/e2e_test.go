@@ -1,0 +1,49 @@
+// Package e2e runs the real aicluster binary against the local cloud, as
+// scripts (testdata/*.txtar). Each script has a cloud of its own; after each,
+// what must always hold is checked: see invariants.go.
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestScripts(t *testing.T) {
+	bin, err := filepath.Abs("../bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range []string{"aicluster", "localcloud"} {
+		if _, err := os.Stat(filepath.Join(bin, program)); err != nil {
+			t.Fatalf("%v: run make build first", err)
+		}
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		UpdateScripts:       os.Getenv("UPDATE") != "",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("NO_COLOR", "1")
+			for _, name := range []string{"AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "KUBECONFIG"} {
+				env.Setenv(name, "")
+			}
+			env.Values[cloudKey{}] = &cloud{}
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"cloud":      cmdCloud,
+			"aicluster":  cmdAicluster,
+			"inventory":  cmdInventory,
+			"jsonpath":   cmdJSONPath,
+			"calls":      cmdCalls,
+			"settled":    cmdSettled,
+			"emptied":    cmdEmptied,
+			"modelfiles": cmdModelFiles,
+		},
+	})
+}

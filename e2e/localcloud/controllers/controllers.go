@@ -1,0 +1,113 @@
+// Package controllers plays what runs inside EKS or in a cluster's pods: the
+// service controller that gives Services their load balancers, NVIDIA's GPU
+// Operator with the pods it starts, and the objects of EKS's add-ons.
+//
+// Everything works through one cluster's API, level-triggered, and only as far
+// as the pods that would do it are there: no GPU Operator pod, no reconciling;
+// no NFD worker on a node, no labels; no device plugin, no GPUs. Pods do not
+// really run, so what a container would find on its node comes from [Facts].
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"aicluster/e2e/localcloud/clock"
+)
+
+// Options says for which cluster controllers run and what they stand on.
+type Options struct {
+	Cluster string       // name of the EKS cluster
+	Config  *rest.Config // as cluster administrator
+	Clock   *clock.Clock
+
+	LoadBalancers LoadBalancers
+
+	// NodeFacts tells the hardware and the AMI of a node, false for one that is not
+	// known (yet). It is asked again and again: a GPU may break.
+	NodeFacts func(node string) (Facts, bool)
+}
+
+// LoadBalancers is the part of AWS that the service controller calls. Both
+// methods are idempotent; Delete of what is not there is no error.
+type LoadBalancers interface {
+	// Ensure makes or updates the Service's load balancer and returns its DNS name.
+	Ensure(ctx context.Context, cluster string, svc *corev1.Service) (hostname string, err error)
+	Delete(ctx context.Context, cluster string, svc *corev1.Service) error
+}
+
+// Facts are what software on a node finds there.
+type Facts struct {
+	GPUProduct   string // as NVML names it, with dashes: "NVIDIA-A100-SXM4-40GB"
+	GPUs         int
+	GPUMemoryMiB int
+	Driver       bool // the AMI ships driver and container toolkit
+	DevicePlugin bool // the AMI ships the device plugin too (Bottlerocket)
+	Healthy      int  // GPUs that work
+}
+
+// Run runs the controllers until ctx ends, whose error it then returns.
+func Run(ctx context.Context, o Options) error {
+	config := rest.CopyConfig(o.Config)
+	config.QPS, config.Burst = 200, 400 // many processes' clients are one here
+	config.UserAgent = "localcloud-controllers"
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	dyn, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	// The service controller asks for resyncs of its own, which a factory without any refuses.
+	factory := informers.NewSharedInformerFactory(client, 12*time.Hour)
+
+	services, err := newServiceController(o, client, factory)
+	if err != nil {
+		return fmt.Errorf("service controller: %w", err)
+	}
+	operator, err := newGPUOperator(o, client, dyn, factory)
+	if err != nil {
+		return fmt.Errorf("GPU operator: %w", err)
+	}
+	nodes, err := newGPUNodes(o, client, factory)
+	if err != nil {
+		return fmt.Errorf("GPU nodes: %w", err)
+	}
+	// The Cluster Autoscaler's stand-in will be one more of these.
+
+	group, ctx := errgroup.WithContext(ctx)
+	factory.Start(ctx.Done())
+	defer factory.Shutdown()
+	for kind, synced := range factory.WaitForCacheSync(ctx.Done()) {
+		if !synced {
+			return fmt.Errorf("cache of %v: %w", kind, context.Cause(ctx))
+		}
+	}
+	group.Go(func() error { services.run(ctx); return ctx.Err() })
+	group.Go(func() error { operator.run(ctx); return ctx.Err() })
+	group.Go(func() error { nodes.run(ctx); return ctx.Err() })
+	return group.Wait()
+}
+
+// byNode indexes pods by the node they are bound to.
+const byNode = "spec.nodeName"
+
+// indexByNode adds the index byNode to a pod informer.
+func indexByNode(informer cache.SharedIndexInformer) error {
+	return informer.AddIndexers(cache.Indexers{byNode: func(obj any) ([]string, error) {
+		if pod, ok := obj.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
+			return []string{pod.Spec.NodeName}, nil
+		}
+		return nil, nil
+	}})
+}

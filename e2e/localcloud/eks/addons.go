@@ -1,0 +1,402 @@
+package eks
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eks"
+	"github.com/aws/aws-sdk-go-v2/service/eks/types"
+	"github.com/google/uuid"
+
+	"aicluster/e2e/localcloud/clock"
+	"aicluster/e2e/localcloud/controllers"
+	"aicluster/e2e/localcloud/wire"
+)
+
+// addonGrace is how long an add-on may be without its replicas before it is
+// called DEGRADED.
+const addonGrace = 5 * time.Minute
+
+// addon is an EKS add-on; its fields are guarded by [Service].mu.
+type addon struct {
+	data  types.Addon
+	token string
+	ctx   context.Context // ends when the deletion begins
+	stop  context.CancelFunc
+	done  chan struct{}
+}
+
+func (a *addon) output(c *cluster) *types.Addon {
+	out := a.data
+	out.Tags = maps.Clone(a.data.Tags)
+	out.PodIdentityAssociations = c.associationsOf(*a.data.AddonArn)
+	out.Health = &types.AddonHealth{Issues: slices.Clone(a.data.Health.Issues)}
+	return &out
+}
+
+// addonInfo is what EKS says of an add-on beside its versions.
+type addonInfo struct {
+	namespace, kind string
+	account         string   // service account that may have a role
+	policies        []string // AWS's policies for it
+}
+
+func addonInfos() map[string]addonInfo {
+	return map[string]addonInfo{
+		"vpc-cni":                {"kube-system", "networking", "aws-node", []string{"arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"}},
+		"kube-proxy":             {"kube-system", "networking", "", nil},
+		"coredns":                {"kube-system", "networking", "", nil},
+		"eks-pod-identity-agent": {"kube-system", "security", "", nil},
+		"metrics-server":         {"kube-system", "observability", "", nil},
+		"aws-ebs-csi-driver":     {"kube-system", "storage", "ebs-csi-controller-sa", []string{"arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicyV2"}},
+	}
+}
+
+// CreateAddon installs an add-on: CREATING until its pods are healthy.
+func (s *Service) CreateAddon(ctx context.Context, in *eks.CreateAddonInput) (*eks.CreateAddonOutput, error) {
+	if in.ServiceAccountRoleArn != nil && len(in.PodIdentityAssociations) > 0 {
+		return nil, invalidParameter(*in.ClusterName, "", "ServiceAccountRoleArn and PodIdentityAssociations cannot be specified at the same time")
+	}
+	for _, p := range in.PodIdentityAssociations {
+		if err := s.checkPodRole(*in.ClusterName, *p.RoleArn); err != nil {
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.active(wire.Region(ctx), in.ClusterName)
+	if err != nil {
+		return nil, err
+	}
+	name := *in.AddonName
+	if old := c.addons[name]; old != nil {
+		if deref(in.ClientRequestToken) != "" && old.token == *in.ClientRequestToken {
+			return &eks.CreateAddonOutput{Addon: old.output(c)}, nil
+		}
+		return nil, &types.ResourceInUseException{Message: aws.String("Addon already exists."), ClusterName: in.ClusterName, AddonName: in.AddonName}
+	}
+	version, err := s.addonVersion(c, name, in.AddonVersion, in.ConfigurationValues)
+	if err != nil {
+		return nil, err
+	}
+	a := &addon{token: deref(in.ClientRequestToken), done: make(chan struct{}), data: types.Addon{
+		AddonName: in.AddonName, ClusterName: in.ClusterName, AddonVersion: &version, ConfigurationValues: in.ConfigurationValues,
+		AddonArn:  aws.String(arn(c.key.region, "addon/"+c.key.name+"/"+name+"/"+uuid.NewString())),
+		CreatedAt: now(), ModifiedAt: now(), Status: types.AddonStatusCreating, Health: &types.AddonHealth{Issues: []types.AddonIssue{}},
+		ServiceAccountRoleArn: in.ServiceAccountRoleArn, Tags: maps.Clone(in.Tags),
+		NamespaceConfig: &types.AddonNamespaceConfigResponse{Namespace: aws.String(addonInfos()[name].namespace)},
+	}}
+	if a.data.Tags == nil {
+		a.data.Tags = map[string]string{}
+	}
+	if err := c.setAssociations(a, in.PodIdentityAssociations); err != nil {
+		return nil, err
+	}
+	a.ctx, a.stop = context.WithCancel(c.ctx)
+	c.addons[name] = a
+	c.work.Go(func() { s.keepAddon(c, a, in.ResolveConflicts) })
+	return &eks.CreateAddonOutput{Addon: a.output(c)}, nil
+}
+
+// setAssociations replaces the add-on's pod identity associations; s.mu is held.
+func (c *cluster) setAssociations(a *addon, want []types.AddonPodIdentityAssociations) error {
+	owner := *a.data.AddonArn
+	maps.DeleteFunc(c.associations, func(_ string, have *types.PodIdentityAssociation) bool { return deref(have.OwnerArn) == owner })
+	for _, p := range want {
+		if _, err := c.associate(addonInfos()[*a.data.AddonName].namespace, *p.ServiceAccount, *p.RoleArn, owner, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addonVersion checks what is to be installed and returns its version, the
+// default one if none was named; s.mu is held.
+func (s *Service) addonVersion(c *cluster, name string, want, configuration *string) (string, error) {
+	if _, ok := addonInfos()[name]; !ok {
+		return "", invalidParameter(c.key.name, "", "Addon %s specified is not supported in %s Kubernetes version", name, *c.data.Version)
+	}
+	offered := controllers.AddonVersions(name, *c.data.Version)
+	if len(offered) == 0 {
+		return "", invalidParameter(c.key.name, "", "Addon %s specified is not supported in %s Kubernetes version", name, *c.data.Version)
+	}
+	version := or(want, offered[0])
+	if !slices.Contains(offered, version) {
+		return "", invalidParameter(c.key.name, "", "Addon version specified is not supported")
+	}
+	if _, err := controllers.Addon(name, version, deref(configuration)); err != nil {
+		return "", invalidParameter(c.key.name, "", "ConfigurationValue provided in request is not supported: %v", err)
+	}
+	return version, nil
+}
+
+// keepAddon installs an add-on and then follows its health.
+func (s *Service) keepAddon(c *cluster, a *addon, resolve types.ResolveConflicts) {
+	defer close(a.done)
+	if s.clock.Wait(a.ctx, clock.AddonCreate) != nil {
+		return
+	}
+	s.mu.Lock()
+	data := a.data
+	s.mu.Unlock()
+	if err := s.applyAddon(a.ctx, c, data, resolve != types.ResolveConflictsOverwrite); err != nil {
+		s.addonStatus(a, types.AddonStatusCreateFailed, types.AddonIssueCodeConfigurationConflict, err.Error())
+		return
+	}
+	since := time.Now()
+	for {
+		s.checkAddon(c, a, since)
+		if !s.pause(a.ctx, 3*time.Second) {
+			return
+		}
+	}
+}
+
+// checkAddon looks at the add-on's pods once.
+func (s *Service) checkAddon(c *cluster, a *addon, since time.Time) {
+	s.mu.Lock()
+	plane, name, status := c.plane, *a.data.AddonName, a.data.Status
+	s.mu.Unlock()
+	if plane == nil || status == types.AddonStatusUpdating || status == types.AddonStatusDeleting {
+		return
+	}
+	healthy, _ := controllers.AddonHealthy(a.ctx, plane.Client(), name)
+	switch {
+	case a.ctx.Err() != nil:
+	case healthy:
+		s.addonStatus(a, types.AddonStatusActive, "", "")
+	case status == types.AddonStatusActive || time.Since(since) > s.patience(addonGrace):
+		s.addonStatus(a, types.AddonStatusDegraded, types.AddonIssueCodeInsufficientNumberOfReplicas,
+			"The add-on is unhealthy because it doesn't have the desired number of replicas.")
+	}
+}
+
+func (s *Service) addonStatus(a *addon, status types.AddonStatus, code types.AddonIssueCode, message string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.data.Status == types.AddonStatusDeleting || a.data.Status == types.AddonStatusUpdating && status != types.AddonStatusUpdateFailed {
+		return
+	}
+	a.data.Status, a.data.Health.Issues = status, []types.AddonIssue{}
+	if code != "" {
+		a.data.Health.Issues = []types.AddonIssue{{Code: code, Message: aws.String(message)}}
+	}
+}
+
+// DescribeAddon shows one add-on.
+func (s *Service) DescribeAddon(ctx context.Context, in *eks.DescribeAddonInput) (*eks.DescribeAddonOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, a, err := s.addon(ctx, in.ClusterName, in.AddonName)
+	if err != nil {
+		return nil, err
+	}
+	return &eks.DescribeAddonOutput{Addon: a.output(c)}, nil
+}
+
+func (s *Service) addon(ctx context.Context, clusterName, name *string) (*cluster, *addon, error) {
+	c, err := s.cluster(wire.Region(ctx), clusterName)
+	if err != nil {
+		return nil, nil, err
+	}
+	a := c.addons[deref(name)]
+	if a == nil {
+		return nil, nil, noAddon(c.key.name, deref(name))
+	}
+	return c, a, nil
+}
+
+// ListAddons lists the names of a cluster's add-ons.
+func (s *Service) ListAddons(ctx context.Context, in *eks.ListAddonsInput) (*eks.ListAddonsOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.cluster(wire.Region(ctx), in.ClusterName)
+	if err != nil {
+		return nil, err
+	}
+	return &eks.ListAddonsOutput{Addons: sortedKeys(c.addons)}, nil
+}
+
+// UpdateAddon changes version, configuration or roles.
+func (s *Service) UpdateAddon(ctx context.Context, in *eks.UpdateAddonInput) (*eks.UpdateAddonOutput, error) {
+	for _, p := range in.PodIdentityAssociations {
+		if err := s.checkPodRole(*in.ClusterName, *p.RoleArn); err != nil {
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, a, err := s.addon(ctx, in.ClusterName, in.AddonName)
+	if err != nil {
+		return nil, err
+	}
+	if u := c.repeated(in.ClientRequestToken, "", *in.AddonName); u != nil {
+		return &eks.UpdateAddonOutput{Update: u}, nil
+	}
+	switch a.data.Status {
+	case types.AddonStatusCreating, types.AddonStatusUpdating, types.AddonStatusDeleting:
+		return nil, &types.ResourceInUseException{Message: aws.String("Addon " + *in.AddonName + " cannot be updated as it is currently in " + string(a.data.Status) + " state"), ClusterName: in.ClusterName, AddonName: in.AddonName}
+	}
+	version := in.AddonVersion
+	if version == nil {
+		version = a.data.AddonVersion
+	}
+	if _, err := s.addonVersion(c, *in.AddonName, version, in.ConfigurationValues); err != nil {
+		return nil, err
+	}
+	params := []types.UpdateParam{param(types.UpdateParamTypeAddonVersion, *version)}
+	if in.ResolveConflicts != "" {
+		params = append(params, param(types.UpdateParamTypeResolveConflicts, string(in.ResolveConflicts)))
+	}
+	if in.ConfigurationValues != nil {
+		params = append(params, param(types.UpdateParamTypeConfigurationValues, *in.ConfigurationValues))
+	}
+	if in.PodIdentityAssociations != nil {
+		if err := c.setAssociations(a, in.PodIdentityAssociations); err != nil {
+			return nil, err
+		}
+		params = append(params, param(types.UpdateParamTypePodIdentityAssociations, asJSON(in.PodIdentityAssociations)))
+	}
+	u := c.begin(types.UpdateTypeAddonUpdate, in.ClientRequestToken, params...)
+	u.addon = *in.AddonName
+	a.data.Status = types.AddonStatusUpdating
+	next := a.data
+	next.AddonVersion = version
+	if in.ConfigurationValues != nil {
+		next.ConfigurationValues = in.ConfigurationValues
+	}
+	if in.ServiceAccountRoleArn != nil {
+		next.ServiceAccountRoleArn = in.ServiceAccountRoleArn
+	}
+	c.work.Go(func() { s.updateAddon(c, a, u, next, in.ResolveConflicts) })
+	return &eks.UpdateAddonOutput{Update: u.output()}, nil
+}
+
+func (s *Service) updateAddon(c *cluster, a *addon, u *update, next types.Addon, resolve types.ResolveConflicts) {
+	if s.clock.Wait(a.ctx, clock.AddonCreate) != nil {
+		return
+	}
+	err := s.applyAddon(a.ctx, c, next, resolve == types.ResolveConflictsNone || resolve == "")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.data.Status == types.AddonStatusDeleting {
+		return
+	}
+	if err != nil {
+		a.data.Status = types.AddonStatusUpdateFailed
+		u.fail(types.ErrorCodeConfigurationConflict, err.Error(), *a.data.AddonName)
+		return
+	}
+	a.data.AddonVersion, a.data.ConfigurationValues, a.data.ServiceAccountRoleArn = next.AddonVersion, next.ConfigurationValues, next.ServiceAccountRoleArn
+	a.data.Status, a.data.ModifiedAt = types.AddonStatusActive, now()
+	u.Status = types.UpdateStatusSuccessful
+}
+
+// DeleteAddon removes an add-on, or with preserve only EKS's hold on it.
+func (s *Service) DeleteAddon(ctx context.Context, in *eks.DeleteAddonInput) (*eks.DeleteAddonOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, a, err := s.addon(ctx, in.ClusterName, in.AddonName)
+	if err != nil {
+		return nil, err
+	}
+	if a.data.Status == types.AddonStatusDeleting {
+		return &eks.DeleteAddonOutput{Addon: a.output(c)}, nil
+	}
+	a.data.Status = types.AddonStatusDeleting
+	a.stop()
+	data, preserve := a.data, in.Preserve
+	c.work.Go(func() {
+		<-a.done
+		if s.clock.Wait(c.ctx, clock.AddonDelete) != nil {
+			return
+		}
+		var err error
+		if !preserve {
+			err = s.removeAddon(c.ctx, c, data)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if err != nil {
+			a.data.Status = types.AddonStatusDeleteFailed
+			a.data.Health.Issues = []types.AddonIssue{{Code: types.AddonIssueCodeInternalFailure, Message: aws.String(err.Error())}}
+			return
+		}
+		_ = c.setAssociations(a, nil) // none to make: no error
+		delete(c.addons, *data.AddonName)
+	})
+	return &eks.DeleteAddonOutput{Addon: a.output(c)}, nil
+}
+
+// DescribeAddonVersions lists what can be installed on which versions.
+func (s *Service) DescribeAddonVersions(_ context.Context, in *eks.DescribeAddonVersionsInput) (*eks.DescribeAddonVersionsOutput, error) {
+	if n := in.AddonName; n != nil {
+		if _, ok := addonInfos()[*n]; !ok {
+			return nil, notFound("Addon %s not found", *n)
+		}
+	}
+	out := &eks.DescribeAddonVersionsOutput{}
+	infos := addonInfos()
+	for _, name := range sortedKeys(infos) {
+		info := types.AddonInfo{
+			AddonName: aws.String(name), Owner: aws.String("aws"), Publisher: aws.String("eks"), Type: aws.String(infos[name].kind),
+			DefaultNamespace: aws.String(infos[name].namespace),
+		}
+		if in.AddonName != nil && *in.AddonName != name ||
+			len(in.Owners) > 0 && !slices.Contains(in.Owners, "aws") || len(in.Publishers) > 0 && !slices.Contains(in.Publishers, "eks") ||
+			len(in.Types) > 0 && !slices.Contains(in.Types, infos[name].kind) {
+			continue
+		}
+		if info.AddonVersions = addonVersions(name, deref(in.KubernetesVersion), infos[name]); len(info.AddonVersions) > 0 {
+			out.Addons = append(out.Addons, info)
+		}
+	}
+	return out, nil
+}
+
+// addonVersions are the versions of one add-on with the Kubernetes versions
+// that each is for, newest first.
+func addonVersions(name, only string, info addonInfo) []types.AddonVersionInfo {
+	var list []types.AddonVersionInfo
+	for _, v := range versions() {
+		if only != "" && only != v.minor {
+			continue
+		}
+		for i, offered := range controllers.AddonVersions(name, v.minor) {
+			compatible := types.Compatibility{ClusterVersion: aws.String(v.minor), PlatformVersions: []string{"*"}, DefaultVersion: i == 0}
+			at := slices.IndexFunc(list, func(have types.AddonVersionInfo) bool { return *have.AddonVersion == offered })
+			if at < 0 {
+				list = append(list, types.AddonVersionInfo{
+					AddonVersion: aws.String(offered), Architecture: []string{"amd64", "arm64"},
+					ComputeTypes: []string{"ec2", "auto", "hybrid"}, RequiresIamPermissions: len(info.policies) > 0,
+				})
+				at = len(list) - 1
+			}
+			list[at].Compatibilities = append(list[at].Compatibilities, compatible)
+		}
+	}
+	return list
+}
+
+// DescribeAddonConfiguration shows the JSON schema of an add-on's configuration.
+func (s *Service) DescribeAddonConfiguration(_ context.Context, in *eks.DescribeAddonConfigurationInput) (*eks.DescribeAddonConfigurationOutput, error) {
+	info, ok := addonInfos()[*in.AddonName]
+	offered := slices.ContainsFunc(versions(), func(v version) bool {
+		return slices.Contains(controllers.AddonVersions(*in.AddonName, v.minor), *in.AddonVersion)
+	})
+	if !ok || !offered {
+		return nil, notFound("Addon %s with version %s not found", *in.AddonName, *in.AddonVersion)
+	}
+	schema, err := controllers.AddonConfigurationSchema(*in.AddonName)
+	if err != nil {
+		return nil, &types.ServerException{Message: aws.String(err.Error())}
+	}
+	out := &eks.DescribeAddonConfigurationOutput{AddonName: in.AddonName, AddonVersion: in.AddonVersion, ConfigurationSchema: &schema}
+	if info.account != "" {
+		out.PodIdentityConfiguration = []types.AddonPodIdentityConfiguration{{ServiceAccount: aws.String(info.account), RecommendedManagedPolicies: info.policies}}
+	}
+	return out, nil
+}

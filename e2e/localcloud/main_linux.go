@@ -1,0 +1,8 @@
+package main
+
+import "syscall"
+
+// endWithParent asks the kernel to end the command when this process is killed.
+func endWithParent() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+}

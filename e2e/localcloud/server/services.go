@@ -1,0 +1,101 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"aicluster/e2e/localcloud/autoscaling"
+	"aicluster/e2e/localcloud/controllers"
+	"aicluster/e2e/localcloud/ec2"
+	"aicluster/e2e/localcloud/eks"
+	"aicluster/e2e/localcloud/elbv2"
+	"aicluster/e2e/localcloud/iam"
+	"aicluster/e2e/localcloud/logs"
+	"aicluster/e2e/localcloud/s3"
+	"aicluster/e2e/localcloud/ssm"
+	"aicluster/e2e/localcloud/sts"
+	"aicluster/e2e/localcloud/wire"
+)
+
+// services is everything that the account offers.
+type services struct {
+	iam         *iam.Service
+	sts         *sts.Service
+	ec2         *ec2.Service
+	autoscaling *autoscaling.Service
+	elbv2       *elbv2.Service
+	logs        *logs.Service
+	ssm         *ssm.Service
+	eks         *eks.Service
+	s3          *s3.Server
+}
+
+// newServices makes the services, each from those that it builds on, and
+// registers their operations.
+func newServices(c *Cloud) (*services, error) {
+	var s services
+	var err error
+	s.s3, err = s3.New(s3.Options{
+		Dir: c.path("s3"), Executable: c.opts.Executable, Wire: c.wire,
+		Keys:    []s3.Key{{ID: c.key.ID, Secret: c.key.Secret}},
+		Guard:   c.guard,
+		Observe: c.count,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.wire.OnKey(func(k wire.Key) {
+		if err := s.s3.AddKey(s3.Key{ID: k.ID, Secret: k.Secret, Token: k.SessionToken}); err != nil {
+			c.opts.Log.Error("a key is not known to S3", "error", err)
+		}
+	})
+	s.iam = iam.New(c.clock)
+	s.sts = sts.New(s.iam)
+	s.ec2 = ec2.New(c.clock, s.iam)
+	s.autoscaling = autoscaling.New(c.clock, s.ec2, s.iam)
+	s.elbv2 = elbv2.New(c.clock, s.ec2, s.iam)
+	s.logs = logs.New()
+	s.ssm = ssm.New(s.ec2)
+	s.eks = eks.New(eks.Options{
+		Clock: c.clock, IAM: s.iam, EC2: s.ec2, AutoScaling: s.autoscaling, Logs: s.logs,
+		LoadBalancers: func(region string) controllers.LoadBalancers { return s.eks.NetworkLoadBalancers(c.sdk(region)) },
+		Dir:           c.path("clusters"), Executable: c.opts.Executable, BaseURL: c.url,
+		HealthyGPUs: c.gpus.healthy,
+	})
+	for _, service := range []interface{ Register(*wire.Server) }{s.iam, s.sts, s.ec2, s.autoscaling, s.elbv2, s.logs, s.ssm, s.eks} {
+		service.Register(c.wire)
+	}
+	return &s, nil
+}
+
+// sdk is how the local cloud itself calls its services.
+func (c *Cloud) sdk(region string) aws.Config {
+	return aws.Config{
+		Region: region, BaseEndpoint: aws.String(c.url),
+		Credentials: credentials.NewStaticCredentialsProvider(c.internal.ID, c.internal.Secret, ""),
+	}
+}
+
+// inventory lists everything that exists in the account, by service.
+func (s *services) inventory() map[string][]string {
+	all := map[string][]string{}
+	for name, service := range map[string]interface{ Inventory() []string }{
+		"iam": s.iam, "ec2": s.ec2, "autoscaling": s.autoscaling, "elbv2": s.elbv2, "logs": s.logs, "ssm": s.ssm, "eks": s.eks, "s3": s.s3,
+	} {
+		all[name] = append([]string{}, service.Inventory()...) // [] rather than null
+	}
+	return all
+}
+
+// close ends the services from the top down: what uses another goes first.
+func (s *services) close(ctx context.Context) error {
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.s3.Stop(ctx) }()
+	err := errors.Join(s.eks.Close(ctx), s.autoscaling.Close(ctx))
+	s.elbv2.Close()
+	s.ec2.Close()
+	return errors.Join(err, <-stopped)
+}

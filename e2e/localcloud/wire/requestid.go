@@ -1,0 +1,15 @@
+package wire
+
+import (
+	"crypto/rand"
+	"fmt"
+)
+
+// newRequestID returns a random UUID, the form of AWS's request ids.
+func newRequestID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

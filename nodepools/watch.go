@@ -1,0 +1,199 @@
+package nodepools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eks/types"
+
+	"aicluster/provision/cloud"
+)
+
+// looks is how often in a row a fault must be seen before it counts: Auto
+// Scaling tries other zones and types by itself.
+const looks = 3
+
+// capacityGrace is how long Auto Scaling may go on looking for instances in
+// zones where it has not failed yet. With a quarter of an hour until EKS itself
+// gives up, and GPU nodes of the other pools waiting at their price, it is short.
+const capacityGrace = 60 * time.Second
+
+// watch follows a node group that lacks nodes, and decides when that does not
+// heal by itself.
+type watch struct {
+	group *NodeGroup
+
+	seen  int       // looks in a row at which there was a fault
+	first time.Time // the first of them
+}
+
+// fault is why there are no nodes.
+type fault struct {
+	err   error    // with AWS's code and words
+	zones []string // in which launches failed, sorted; empty when unknown
+}
+
+// look reads the causes and returns an error once one has proved lasting.
+func (w *watch) look(ctx context.Context) error {
+	f, err := w.fault(ctx)
+	if err != nil {
+		return err
+	}
+	if f == nil {
+		w.seen = 0
+		return nil
+	}
+	if w.seen == 0 {
+		w.first = time.Now()
+	}
+	w.seen++
+	if w.seen < looks || cloud.IsCapacity(f.err) && !w.triedAll(f) && time.Since(w.first) < capacityGrace {
+		return nil
+	}
+	return w.failure(f)
+}
+
+// triedAll tells whether launches have failed in each of the pool's zones.
+func (w *watch) triedAll(f *fault) bool {
+	return len(w.group.zones) > 0 && !slices.ContainsFunc(w.group.zones, func(z string) bool { return !slices.Contains(f.zones, z) })
+}
+
+// fault is the cause of missing nodes at this moment, or nil: Auto Scaling's own
+// account of its launches, which is the first to know, else EKS's health issues.
+func (w *watch) fault(ctx context.Context) (*fault, error) {
+	if g := w.group; g.asg != nil {
+		if g.asg.running() >= g.asg.desired {
+			return w.joinFault(), nil
+		}
+		launches, err := readLaunches(ctx, g.scaling, g.asg.name)
+		if err != nil {
+			return nil, err
+		}
+		if f := launchFault(launches); f != nil {
+			return f, nil
+		}
+	}
+	if list := issues(w.group.live); len(list) > 0 {
+		return issueFault(list), nil
+	}
+	return nil, nil
+}
+
+// joinFault is about instances that run and do not become nodes: a fault only if
+// EKS has found it to be one.
+func (w *watch) joinFault() *fault {
+	list := slices.DeleteFunc(slices.Clone(issues(w.group.live)), func(i types.Issue) bool {
+		return i.Code == types.NodegroupIssueCodeAsgInstanceLaunchFailures // of a launch before those that run
+	})
+	if len(list) == 0 {
+		return nil
+	}
+	return issueFault(list)
+}
+
+// launchFault is the newest failure since the last launch that did not fail.
+func launchFault(launches []launch) *fault {
+	var f *fault
+	for _, l := range launches {
+		if !l.failed {
+			break
+		}
+		if f == nil {
+			f = &fault{err: cloud.LaunchError(l.words, string(types.NodegroupIssueCodeAsgInstanceLaunchFailures))}
+		}
+		if l.zone != "" {
+			f.zones = sortedSet(append(f.zones, l.zone))
+		}
+	}
+	return f
+}
+
+// issueFault is the first issue that tells a cause. EKS lists one per instance
+// that did not come, most of them echoes of another (eksctl #4732).
+func issueFault(list []types.Issue) *fault {
+	issue := list[0]
+	for _, i := range list {
+		if i.Code != types.NodegroupIssueCodeNodeCreationFailure {
+			issue = i
+			break
+		}
+	}
+	return &fault{err: cloud.LaunchError(aws.ToString(issue.Message), string(issue.Code))}
+}
+
+func sortedSet(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// failure says which pool has no nodes, where, why in AWS's words, and what to do.
+func (w *watch) failure(f *fault) error {
+	err := cloud.Wrap(w.group.ID(), w.doing(f), f.err)
+	var e *cloud.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	kinds := strings.Join(w.group.pool.InstanceTypes, " or ")
+	switch {
+	case cloud.IsCapacity(f.err):
+		e.Hint = fmt.Sprintf("AWS has no %s there now: give the pool more instance types or other zones, or run 'aicluster up' again later; the node group goes on trying until then", kinds)
+	case cloud.IsQuota(f.err):
+		e.Hint = fmt.Sprintf("ask for a higher vCPU limit for %s in Service Quotas, or make the pool smaller; then run 'aicluster up' again", kinds)
+	default:
+		e.Hint = issueHint(e.Code)
+	}
+	return err
+}
+
+// doing says how far the pool has come and where it was tried.
+func (w *watch) doing(f *fault) string {
+	g, zones := w.group, f.zones
+	if len(zones) == 0 {
+		zones = g.zones
+	}
+	running, desired := 0, g.pool.Nodes.Min
+	if g.asg != nil {
+		running, desired = g.asg.inService(), g.asg.desired
+	}
+	return fmt.Sprintf("waiting for nodes (%d of %d there; tried %s)", running, desired, strings.Join(zones, ", "))
+}
+
+// final is the error of a node group that EKS has given up.
+func (w *watch) final(ctx context.Context) error {
+	f, err := w.fault(ctx)
+	if err != nil {
+		return err
+	}
+	if f == nil {
+		return cloud.Fail(w.group.ID(), "waiting for nodes", "EKS reports the node group as "+strings.ToLower(string(w.group.live.Status)),
+			"'aicluster up' deletes it and makes it again")
+	}
+	return w.failure(f)
+}
+
+// issueHint is what to do about EKS's health issues (API reference, Issue) and
+// about launches that fail for another reason than capacity or quota.
+func issueHint(code string) string {
+	switch code {
+	case "InsufficientFreeAddressesInSubnet":
+		code = string(types.NodegroupIssueCodeInsufficientFreeAddresses)
+	case "InvalidFleetConfiguration":
+		return "a zone does not offer an instance type: name zones in the pool that do"
+	}
+	switch types.NodegroupIssueCode(code) {
+	case types.NodegroupIssueCodeNodeCreationFailure:
+		return "instances run and do not join: check that the subnets have a way to the internet (network.natGateways) and that the vpc-cni add-on is healthy"
+	case types.NodegroupIssueCodeInsufficientFreeAddresses:
+		return "the subnets are out of addresses: use a larger network.cidr, or fewer nodes"
+	case types.NodegroupIssueCodeAccessDenied, types.NodegroupIssueCodeIamNodeRoleNotFound, types.NodegroupIssueCodeIamInstanceProfileNotFound:
+		return "the nodes' role is missing or lacks rights: 'aicluster up' puts it right"
+	case types.NodegroupIssueCodeEc2SubnetNotFound, types.NodegroupIssueCodeEc2SecurityGroupNotFound, types.NodegroupIssueCodeEc2LaunchTemplateNotFound:
+		return "something that the node group stands on was deleted: 'aicluster up' makes it again, but the pool needs another name"
+	}
+	return "mend the cause and run 'aicluster up' again"
+}

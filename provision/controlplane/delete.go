@@ -1,0 +1,139 @@
+package controlplane
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eks"
+	"github.com/aws/aws-sdk-go-v2/service/eks/types"
+
+	"aicluster/provision/cloud"
+	"aicluster/provision/engine"
+)
+
+// inUseLimit bounds how long EKS may still count node groups that are gone.
+const inUseLimit = 2 * time.Minute
+
+// Delete implements [engine.Resource]. It switches deletion protection off: a
+// teardown is confirmed by name before it gets here, and the protection is
+// against everybody else.
+func (c *Cluster) Delete(ctx context.Context, p engine.Progress) error {
+	if err := c.read(ctx); err != nil {
+		return cloud.Wrap(c.ID(), "reading the cluster", err)
+	}
+	if c.live == nil {
+		return nil
+	}
+	// EKS neither deletes nor changes a cluster that it is making or changing.
+	if s := c.live.Status; s == types.ClusterStatusCreating || s == types.ClusterStatusPending || s == types.ClusterStatusUpdating {
+		if err := c.settle(ctx, p); err != nil {
+			return err
+		}
+	}
+	if c.live == nil {
+		return nil
+	}
+	if aws.ToBool(c.live.DeletionProtection) && c.live.Status == types.ClusterStatusActive {
+		if err := c.protect(false)(ctx, p); err != nil {
+			return err
+		}
+	}
+	if c.live.Status != types.ClusterStatusDeleting {
+		if err := c.requestDelete(ctx); err != nil {
+			return err
+		}
+	}
+	return c.waitGone(ctx, p)
+}
+
+// settle waits until the cluster is in a state in which it can be deleted,
+// whatever state that is.
+func (c *Cluster) settle(ctx context.Context, p engine.Progress) error {
+	err := cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
+		if err := c.read(ctx); err != nil || c.live == nil {
+			return true, err
+		}
+		switch c.live.Status {
+		case types.ClusterStatusCreating, types.ClusterStatusPending, types.ClusterStatusUpdating:
+			p("it is %s and can be deleted after that", strings.ToLower(c.Status()))
+			return false, nil
+		}
+		return true, nil
+	})
+	return cloud.Wrap(c.ID(), "waiting until it can be deleted", err)
+}
+
+// requestDelete asks EKS to delete the cluster. EKS refuses while node groups
+// are there or an update runs; both are waited for, an update longer.
+func (c *Cluster) requestDelete(ctx context.Context) error {
+	start := time.Now()
+	inUse := func(err error) bool {
+		return cloud.IsBusy(err) || cloud.IsDependency(err) && time.Since(start) < inUseLimit
+	}
+	err := cloud.RetryWhile(ctx, busyLimit, inUse, func(ctx context.Context) error {
+		_, err := c.api.DeleteCluster(ctx, &eks.DeleteClusterInput{Name: aws.String(c.Name())})
+		return err
+	})
+	if err == nil || cloud.IsNotFound(err) {
+		return nil
+	}
+	err = cloud.Wrap(c.ID(), "deleting the control plane", err)
+	var e *cloud.Error
+	if holders := c.holders(ctx); cloud.IsDependency(err) && len(holders) > 0 && errors.As(err, &e) {
+		e.Message += " It holds " + strings.Join(holders, ", ") + "."
+		e.Hint = "delete what aicluster did not make, then run 'aicluster teardown' again"
+	}
+	return err
+}
+
+// holders names what keeps a cluster from being deleted. It adds to an error, so
+// that a failure to read it is of no interest.
+func (c *Cluster) holders(ctx context.Context) []string {
+	var names []string
+	groups, err := c.api.ListNodegroups(ctx, &eks.ListNodegroupsInput{ClusterName: aws.String(c.Name())})
+	if err == nil {
+		for _, name := range groups.Nodegroups {
+			names = append(names, "node group "+name)
+		}
+	}
+	profiles, err := c.api.ListFargateProfiles(ctx, &eks.ListFargateProfilesInput{ClusterName: aws.String(c.Name())})
+	if err == nil {
+		for _, name := range profiles.FargateProfileNames {
+			names = append(names, "Fargate profile "+name)
+		}
+	}
+	return names
+}
+
+// waitGone waits until EKS does not know the cluster any more.
+func (c *Cluster) waitGone(ctx context.Context, p engine.Progress) error {
+	deleting := false
+	err := cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
+		if err := c.read(ctx); err != nil || c.live == nil {
+			return true, err
+		}
+		deleting = deleting || c.live.Status == types.ClusterStatusDeleting
+		if deleting && (c.live.Status == types.ClusterStatusActive || c.live.Status == types.ClusterStatusFailed) {
+			return true, c.undeleted()
+		}
+		p("the control plane is %s", strings.ToLower(c.Status()))
+		return false, nil
+	})
+	return cloud.Wrap(c.ID(), "waiting for the control plane to go", err)
+}
+
+// undeleted is why EKS gave a deletion up, in its words.
+func (c *Cluster) undeleted() error {
+	e := &cloud.Error{
+		Resource: c.ID(), Doing: "deleting the control plane", Message: "EKS gave up and left it " + strings.ToLower(c.Status()),
+		Hint: "mend the cause and run 'aicluster teardown' again",
+	}
+	for _, issue := range clusterIssues(c.live) {
+		e.Code, e.Message = string(issue.Code), aws.ToString(issue.Message)
+		break
+	}
+	return e
+}

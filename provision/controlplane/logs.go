@@ -1,0 +1,161 @@
+package controlplane
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+
+	"aicluster/blueprints"
+	"aicluster/provision/cloud"
+	"aicluster/provision/engine"
+)
+
+// LogsAPI is what [LogGroup] uses of CloudWatch Logs.
+type LogsAPI interface {
+	cloudwatchlogs.DescribeLogGroupsAPIClient
+	ListTagsForResource(context.Context, *cloudwatchlogs.ListTagsForResourceInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.ListTagsForResourceOutput, error)
+	CreateLogGroup(context.Context, *cloudwatchlogs.CreateLogGroupInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.CreateLogGroupOutput, error)
+	DeleteLogGroup(context.Context, *cloudwatchlogs.DeleteLogGroupInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.DeleteLogGroupOutput, error)
+	TagResource(context.Context, *cloudwatchlogs.TagResourceInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.TagResourceOutput, error)
+}
+
+// LogGroup is where EKS writes the control plane's logs. EKS would make it by
+// itself, without our tag, so it is made before the cluster; and the cluster
+// needs it, so that it is deleted after the cluster has written its last line.
+//
+// Without cluster.logging none is made. One that exists from a time with
+// logging is left alone until teardown: its lines may still be wanted.
+type LogGroup struct {
+	api    LogsAPI
+	owner  cloud.Owner
+	wanted bool
+	needs  []engine.Resource
+
+	exists bool
+	arn    string // without the trailing ":*"
+	tags   map[string]string
+}
+
+// NewLogGroup is the log group of b's control plane.
+func NewLogGroup(api LogsAPI, owner cloud.Owner, b *blueprints.Blueprint, needs ...engine.Resource) *LogGroup {
+	return &LogGroup{api: api, owner: owner, wanted: len(b.Cluster.Logging) > 0, needs: needs}
+}
+
+// name is EKS's choice (EKS user guide, "Send control plane logs to CloudWatch Logs").
+func (l *LogGroup) name() string { return "/aws/eks/" + l.owner.Cluster + "/cluster" }
+
+// ID implements [engine.Resource].
+func (l *LogGroup) ID() string { return "log-group/" + l.owner.Cluster }
+
+// Needs implements [engine.Resource].
+func (l *LogGroup) Needs() []engine.Resource { return l.needs }
+
+// Unwanted implements [engine.Unwanted]: a log group that is not wanted and does
+// not exist is not to be made; one that exists stays until teardown.
+func (l *LogGroup) Unwanted() bool { return !l.wanted && !l.exists }
+
+// Observe implements [engine.Resource].
+func (l *LogGroup) Observe(ctx context.Context) (engine.Observation, error) {
+	if err := l.read(ctx); err != nil {
+		return engine.Observation{}, cloud.Wrap(l.ID(), "reading the log group", err)
+	}
+	if !l.exists {
+		return engine.Observation{}, nil
+	}
+	obs := engine.Observation{Exists: true, Detail: l.name()}
+	if l.tags[cloud.TagCluster] != l.owner.Cluster {
+		obs.Keep = "it was there before this cluster: it does not carry the tag " + cloud.TagCluster
+		return obs, nil
+	}
+	if !l.wanted {
+		return obs, nil
+	}
+	for k, v := range cloud.TagChanges(l.tags, l.owner.Tags("")) {
+		obs.Changes = append(obs.Changes, engine.Change{Field: "metadata.tags." + k, Live: l.tags[k], Wanted: v, Policy: engine.PolicyInPlace})
+	}
+	return obs, nil
+}
+
+func (l *LogGroup) read(ctx context.Context) error {
+	l.exists, l.arn, l.tags = false, "", nil
+	group, err := l.find(ctx)
+	if err != nil || group == nil {
+		return err
+	}
+	arn := aws.ToString(group.LogGroupArn)
+	out, err := l.api.ListTagsForResource(ctx, &cloudwatchlogs.ListTagsForResourceInput{ResourceArn: &arn})
+	if cloud.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	l.exists, l.arn, l.tags = true, arn, out.Tags
+	return nil
+}
+
+func (l *LogGroup) find(ctx context.Context) (*types.LogGroup, error) {
+	pages := cloudwatchlogs.NewDescribeLogGroupsPaginator(l.api, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: aws.String(l.name())})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range page.LogGroups {
+			if aws.ToString(g.LogGroupName) == l.name() {
+				return &g, nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+// Apply implements [engine.Resource].
+func (l *LogGroup) Apply(ctx context.Context, _ engine.Progress) error {
+	if !l.exists {
+		_, err := l.api.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: aws.String(l.name()), Tags: l.owner.Tags("")})
+		if err != nil && !cloud.IsExists(err) {
+			return cloud.Wrap(l.ID(), "creating the log group", err)
+		}
+		return cloud.Wrap(l.ID(), "reading the log group", l.read(ctx))
+	}
+	set := cloud.TagChanges(l.tags, l.owner.Tags(""))
+	if len(set) == 0 {
+		return nil
+	}
+	_, err := l.api.TagResource(ctx, &cloudwatchlogs.TagResourceInput{ResourceArn: &l.arn, Tags: set})
+	return cloud.Wrap(l.ID(), "tagging the log group", err)
+}
+
+// lateWrites is how long EKS may still write after the cluster is gone and so
+// make the log group again.
+const lateWrites = 10 * time.Second
+
+// Delete implements [engine.Resource]. It looks again for a while, because late
+// lines make the group anew, then without our tag.
+func (l *LogGroup) Delete(ctx context.Context, p engine.Progress) error {
+	start := time.Now()
+	err := cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
+		group, err := l.find(ctx)
+		if err != nil {
+			return true, err
+		}
+		if group == nil {
+			return time.Since(start) > lateWrites, nil
+		}
+		_, err = l.api.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: aws.String(l.name())})
+		if err != nil && !cloud.IsNotFound(err) {
+			return true, err
+		}
+		p("watching for late log lines")
+		return false, nil
+	})
+	if err != nil {
+		return cloud.Wrap(l.ID(), "deleting the log group", err)
+	}
+	l.exists, l.arn, l.tags = false, "", nil
+	return nil
+}

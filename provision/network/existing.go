@@ -1,0 +1,133 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"aicluster/blueprints"
+	"aicluster/provision/cloud"
+	"aicluster/provision/engine"
+)
+
+// existingVPC is a VPC with subnets that the blueprint names. It is checked and
+// never changed.
+type existingVPC struct {
+	api       API
+	vpcID     string
+	subnetIDs []string
+
+	zones map[string]string // subnet id -> zone name
+}
+
+// useExisting is a network that stands in a VPC that exists.
+func useExisting(api API, owner cloud.Owner, b *blueprints.Blueprint) *Network {
+	v := &existingVPC{api: api, vpcID: b.Network.VPCID, subnetIDs: b.Network.SubnetIDs}
+	rest := &remains{vpc: v, leftovers: leftovers{api: api, cluster: owner.Cluster, vpcID: v.vpcID, subnetIDs: v.subnetIDs}}
+	return &Network{VPC: v, existing: v, resources: []engine.Resource{v, rest}}
+}
+
+// ID implements [engine.Resource].
+func (v *existingVPC) ID() string { return "vpc/" + v.vpcID }
+
+// Needs implements [engine.Resource].
+func (v *existingVPC) Needs() []engine.Resource { return nil }
+
+// Observe implements [engine.Resource].
+func (v *existingVPC) Observe(ctx context.Context) (engine.Observation, error) {
+	vpcs, err := v.api.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{v.vpcID}})
+	if err != nil {
+		return engine.Observation{}, cloud.Wrap(v.ID(), "reading the VPC", err)
+	}
+	subnets, err := describeSubnets(ctx, v.api, &ec2.DescribeSubnetsInput{SubnetIds: v.subnetIDs})
+	if err != nil {
+		return engine.Observation{}, cloud.Wrap(v.ID(), "reading its subnets", err)
+	}
+	if err := v.check(vpcs.Vpcs, subnets); err != nil {
+		return engine.Observation{}, err
+	}
+	return engine.Observation{
+		Exists: true,
+		Detail: fmt.Sprintf("%s, subnets %s", aws.ToString(vpcs.Vpcs[0].CidrBlock), strings.Join(v.subnetIDs, ", ")),
+		Keep:   "it was there before the cluster: the blueprint names it in network.vpcID",
+	}, nil
+}
+
+// check wants what EKS wants: subnets of this VPC, in two zones.
+func (v *existingVPC) check(vpcs []types.Vpc, subnets []types.Subnet) error {
+	if len(vpcs) == 0 {
+		return cloud.Fail(v.ID(), "checking the VPC", "there is no such VPC in this region", "correct network.vpcID or metadata.region")
+	}
+	v.zones = map[string]string{}
+	for _, s := range subnets {
+		if in := aws.ToString(s.VpcId); in != v.vpcID {
+			return cloud.Fail(v.ID(), "checking its subnets", fmt.Sprintf("%s is in %s", aws.ToString(s.SubnetId), in), "name only subnets of "+v.vpcID+" in network.subnetIDs")
+		}
+		v.zones[aws.ToString(s.SubnetId)] = aws.ToString(s.AvailabilityZone)
+	}
+	var zones []string
+	for _, z := range v.zones {
+		zones = append(zones, z)
+	}
+	if zones = sortedUnion(zones, nil); len(zones) < minZones {
+		return cloud.Fail(v.ID(), "checking its subnets", "all of network.subnetIDs are in "+strings.Join(zones, ", "),
+			fmt.Sprintf("EKS needs subnets in at least %d availability zones", minZones))
+	}
+	return nil
+}
+
+// subnetsIn lists the subnets in some zones, or all, in the blueprint's order.
+func (v *existingVPC) subnetsIn(zones []string) []string {
+	return slices.DeleteFunc(slices.Clone(v.subnetIDs), func(id string) bool {
+		return len(zones) > 0 && !slices.Contains(zones, v.zones[id])
+	})
+}
+
+// Apply implements [engine.Resource]; there is never anything to change.
+func (v *existingVPC) Apply(context.Context, engine.Progress) error { return nil }
+
+// Delete implements [engine.Resource]; the VPC is not ours.
+func (v *existingVPC) Delete(context.Context, engine.Progress) error { return nil }
+
+// remains is what the cluster's controllers leave in a VPC that is not ours.
+// There is nothing to be made of it: it exists so that teardown looks for it
+// after everything that needs the network is gone.
+type remains struct {
+	leftovers
+	vpc *existingVPC
+}
+
+// ID implements [engine.Resource].
+func (r *remains) ID() string { return "leftovers/" + r.cluster }
+
+// Needs implements [engine.Resource].
+func (r *remains) Needs() []engine.Resource { return []engine.Resource{r.vpc} }
+
+// Observe implements [engine.Resource].
+func (r *remains) Observe(context.Context) (engine.Observation, error) {
+	return engine.Observation{Exists: true, Detail: "interfaces and security groups that Kubernetes leaves in " + r.vpcID}, nil
+}
+
+// Apply implements [engine.Resource]; there is never anything to change.
+func (r *remains) Apply(context.Context, engine.Progress) error { return nil }
+
+// remainsLimit bounds how long load balancers' interfaces may hold their
+// security groups.
+const remainsLimit = 5 * time.Minute
+
+// Delete implements [engine.Resource].
+func (r *remains) Delete(ctx context.Context, p engine.Progress) error {
+	err := cloud.RetryWhile(ctx, remainsLimit, cloud.IsDependency, func(ctx context.Context) error {
+		if err := r.deleteInterfaces(ctx, p); err != nil {
+			return err
+		}
+		return r.deleteSecurityGroups(ctx, p)
+	})
+	return cloud.Wrap(r.ID(), "deleting what Kubernetes left in the VPC", err)
+}
