@@ -19,11 +19,11 @@ const namespaceLimit = 3 * time.Minute
 
 // ensureNamespace makes the release's namespace, marked as ours, or sets the
 // labels that it needs on one that exists.
-func (r *Release) ensureNamespace(ctx context.Context, s *session) error {
+func (r *Release) ensureNamespace(ctx context.Context, s *session, p engine.Progress) error {
 	namespaces := s.client.CoreV1().Namespaces()
 	live, err := namespaces.Get(ctx, r.spec.Namespace, metav1.GetOptions{})
 	if err == nil && live.DeletionTimestamp != nil {
-		if err := r.waitNamespaceGone(ctx, s, nil); err != nil {
+		if err := r.waitNamespaceGone(ctx, s, p); err != nil {
 			return cloud.Wrap(r.ID(), "waiting for the old namespace to go", err)
 		}
 		_, err = namespaces.Get(ctx, r.spec.Namespace, metav1.GetOptions{})
@@ -52,6 +52,7 @@ func (r *Release) ensureNamespace(ctx context.Context, s *session) error {
 }
 
 // deleteNamespace removes the namespace if we made it and nobody else uses it.
+// Kubernetes goes on by itself; nothing waits for the end but a new installation.
 func (r *Release) deleteNamespace(ctx context.Context, s *session, p engine.Progress) error {
 	live, err := s.client.CoreV1().Namespaces().Get(ctx, r.spec.Namespace, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -68,10 +69,7 @@ func (r *Release) deleteNamespace(ctx context.Context, s *session, p engine.Prog
 		return err
 	}
 	p("removing namespace %s", r.spec.Namespace)
-	if err := s.client.CoreV1().Namespaces().Delete(ctx, r.spec.Namespace, metav1.DeleteOptions{}); ignoreNotFound(err) != nil {
-		return err
-	}
-	return r.waitNamespaceGone(ctx, s, p)
+	return ignoreNotFound(s.client.CoreV1().Namespaces().Delete(ctx, r.spec.Namespace, metav1.DeleteOptions{}))
 }
 
 // namespaceUsed tells that someone else's work or data is in the namespace: a
@@ -132,9 +130,7 @@ func (r *Release) waitNamespaceGone(ctx context.Context, s *session, p engine.Pr
 		if time.Since(start) > namespaceLimit {
 			return true, fmt.Errorf("namespace %s does not go away%s", live.Name, namespaceTrouble(live))
 		}
-		if p != nil {
-			p("waiting for namespace %s to go", live.Name)
-		}
+		p("waiting for the old namespace %s to go", live.Name)
 		return false, nil
 	})
 }

@@ -37,7 +37,7 @@ func (r *Release) Apply(ctx context.Context, p engine.Progress) error {
 	if err != nil {
 		return chartError(r.ID(), err)
 	}
-	if err := r.ensureNamespace(ctx, s); err != nil {
+	if err := r.ensureNamespace(ctx, s, p); err != nil {
 		return err
 	}
 	if err := r.put(ctx, s, c, p); err != nil {

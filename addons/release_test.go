@@ -352,3 +352,27 @@ func TestUpgradeFollowsTheChartsCRDs(t *testing.T) {
 		t.Error("the definition is still there")
 	}
 }
+
+func TestReleaseWaitsForItsOldNamespaceToGo(t *testing.T) {
+	dir := repository(t, "1.0.0")
+	now := metav1.Now()
+	old := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "apps", DeletionTimestamp: &now, Finalizers: []string{"kubernetes"}}}
+	c := newHelmCluster(readyNode("n1"), old)
+	r := c.release(dir, "1.0.0", nil)
+	waited := false
+	err := r.Apply(t.Context(), func(format string, _ ...any) {
+		if strings.HasPrefix(format, "waiting for the old namespace") && !waited {
+			waited = true
+			if err := c.client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("namespaces"), "", "apps"); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err != nil || !waited {
+		t.Fatalf("waited %v: %v", waited, err)
+	}
+	ns, err := c.client.CoreV1().Namespaces().Get(t.Context(), "apps", metav1.GetOptions{})
+	if err != nil || ns.DeletionTimestamp != nil {
+		t.Errorf("namespace %+v %v", ns, err)
+	}
+}

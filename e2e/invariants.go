@@ -23,7 +23,8 @@ const startInventory = "inventory.start"
 // operations is the reply of the local cloud's call counter.
 type operations struct {
 	Calls []struct {
-		Operation string `json:"operation"` // "ec2:CreateVpc"
+		Service   string `json:"service"`
+		Operation string `json:"operation"`
 		Count     int    `json:"count"`
 		Mutating  bool   `json:"mutating"`
 	} `json:"calls"`
@@ -35,7 +36,7 @@ func (f fixture) mutating() map[string]int {
 	out := map[string]int{}
 	for _, c := range ops.Calls {
 		if c.Mutating {
-			out[c.Operation] = c.Count
+			out[c.Service+":"+c.Operation] = c.Count
 		}
 	}
 	return out
@@ -115,9 +116,13 @@ func cmdEmptied(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// mentioned tells whether what the receipt kept explains an inventory line.
+// mentioned tells whether what the receipt kept explains an inventory line: the
+// first word of its detail is the name of the thing, or the URL of a bucket.
 func mentioned(line string, kept []string) bool {
-	return slices.ContainsFunc(kept, func(detail string) bool { return detail != "" && strings.Contains(line, detail) })
+	return slices.ContainsFunc(kept, func(detail string) bool {
+		name, _, _ := strings.Cut(strings.TrimPrefix(detail, "s3://"), ",")
+		return name != "" && strings.Contains(line, name)
+	})
 }
 
 // receipt finds the receipt among JSON lines: the details of what was kept and left.

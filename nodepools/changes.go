@@ -68,10 +68,21 @@ func (g *NodeGroup) refused() []engine.Change {
 	if want := amiType(g.pool); g.live.AmiType != want {
 		add("amiType", g.live.AmiType, want)
 	}
+	if live, want := g.liveTemplateID(), g.template.TemplateID(); want != "" && live != want {
+		add("launchTemplate", live, want)
+	}
 	if live, want := sortedCopy(g.live.Subnets), sortedCopy(g.subnets.PrivateSubnetIDs(g.zones...)); !g.subnetsFit(live, want) {
 		add("zones", live, want)
 	}
 	return out
+}
+
+// liveTemplateID is the launch template that the node group was made with.
+func (g *NodeGroup) liveTemplateID() string {
+	if g.live.LaunchTemplate == nil {
+		return ""
+	}
+	return aws.ToString(g.live.LaunchTemplate.Id)
 }
 
 // subnetsFit tells whether a node group stands where it should. A pool that
@@ -236,7 +247,7 @@ func (g *NodeGroup) nodesUpdate() (*eks.UpdateNodegroupVersionInput, []engine.Ch
 			Hint: fmt.Sprintf("nodes are drained and replaced, %d at a time", max(g.pool.MaxUnavailable, 1)),
 		})
 	}
-	if t := g.live.LaunchTemplate; t != nil && !g.template.Serves(aws.ToString(t.Version)) {
+	if t := g.live.LaunchTemplate; t != nil && g.liveTemplateID() == g.template.TemplateID() && !g.template.Serves(aws.ToString(t.Version)) {
 		add("launchTemplate", "version "+aws.ToString(t.Version), "a new version")
 		in.LaunchTemplate = g.templateSpec()
 	}

@@ -150,7 +150,7 @@ func (w *watch) failure(f *fault) error {
 	return err
 }
 
-// doing says how far the pool has come and where it was tried.
+// doing says how far the pool has come and in which zones.
 func (w *watch) doing(f *fault) string {
 	g, zones := w.group, f.zones
 	if len(zones) == 0 {
@@ -160,7 +160,7 @@ func (w *watch) doing(f *fault) string {
 	if g.asg != nil {
 		running, desired = g.asg.inService(), g.asg.desired
 	}
-	return fmt.Sprintf("waiting for nodes (%d of %d there; tried %s)", running, desired, strings.Join(zones, ", "))
+	return fmt.Sprintf("waiting for nodes (%d of %d instances run; zones %s)", running, desired, strings.Join(zones, ", "))
 }
 
 // final is the error of a node group that EKS has given up.

@@ -487,6 +487,7 @@ func TestEventsTellEveryStepOnce(t *testing.T) {
 	there := &fake{w: w, id: "there"}
 	fresh := &fake{w: w, id: "fresh", needs: []Resource{there}, apply: func(_ context.Context, p Progress) error {
 		p("%d of %d", 1, 2)
+		p("%d of %d", 1, 2) // a wait repeats itself; the reader does not want to know
 		return nil
 	}}
 	g := graph(t, there, fresh)

@@ -1,9 +1,6 @@
 package engine
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Action is what a step does to its resource.
 type Action string
@@ -46,11 +43,4 @@ type Event struct {
 	Elapsed  time.Duration // since the step started
 	Err      error         // when State is Failed
 	Cause    string        // the resource whose failure blocked this one
-}
-
-func sprintf(format string, args []any) string {
-	if len(args) == 0 {
-		return format
-	}
-	return fmt.Sprintf(format, args...)
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -75,9 +76,22 @@ func (w *walker) run(ctx context.Context, nodes []*node, before func(*node) []*n
 func (n *node) forwards() []*node  { return n.needs }
 func (n *node) backwards() []*node { return slices.Concat(n.neededBy, n.awaitedBy) }
 
-// progress reports the progress of one step.
+// progress reports the progress of one step: each message once, however often
+// a wait repeats it.
 func (w *walker) progress(n *node, a Action, start time.Time) Progress {
+	var mu sync.Mutex
+	var last string
 	return func(format string, args ...any) {
-		w.emit(Event{Resource: n.id, Action: a, State: Running, Message: sprintf(format, args), Elapsed: time.Since(start)})
+		message := format
+		if len(args) > 0 {
+			message = fmt.Sprintf(format, args...)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if message == last {
+			return
+		}
+		last = message
+		w.emit(Event{Resource: n.id, Action: a, State: Running, Message: message, Elapsed: time.Since(start)})
 	}
 }

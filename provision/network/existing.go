@@ -9,7 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"aicluster/blueprints"
 	"aicluster/provision/cloud"
@@ -39,44 +38,56 @@ func (v *existingVPC) ID() string { return "vpc/" + v.vpcID }
 // Needs implements [engine.Resource].
 func (v *existingVPC) Needs() []engine.Resource { return nil }
 
-// Observe implements [engine.Resource].
+// Observe implements [engine.Resource]. Whether a cluster can stand there is
+// [ChooseZones]'s to say: a teardown must not fail on it.
 func (v *existingVPC) Observe(ctx context.Context) (engine.Observation, error) {
+	v.zones = map[string]string{}
 	vpcs, err := v.api.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{v.vpcID}})
+	if cloud.IsNotFound(err) {
+		return engine.Observation{}, nil
+	}
 	if err != nil {
 		return engine.Observation{}, cloud.Wrap(v.ID(), "reading the VPC", err)
 	}
 	subnets, err := describeSubnets(ctx, v.api, &ec2.DescribeSubnetsInput{SubnetIds: v.subnetIDs})
-	if err != nil {
+	if err != nil && !cloud.IsNotFound(err) {
 		return engine.Observation{}, cloud.Wrap(v.ID(), "reading its subnets", err)
 	}
-	if err := v.check(vpcs.Vpcs, subnets); err != nil {
-		return engine.Observation{}, err
-	}
-	return engine.Observation{
-		Exists: true,
-		Detail: fmt.Sprintf("%s, subnets %s", aws.ToString(vpcs.Vpcs[0].CidrBlock), strings.Join(v.subnetIDs, ", ")),
-		Keep:   "it was there before the cluster: the blueprint names it in network.vpcID",
-	}, nil
-}
-
-// check wants what EKS wants: subnets of this VPC, in two zones.
-func (v *existingVPC) check(vpcs []types.Vpc, subnets []types.Subnet) error {
-	if len(vpcs) == 0 {
-		return cloud.Fail(v.ID(), "checking the VPC", "there is no such VPC in this region", "correct network.vpcID or metadata.region")
-	}
-	v.zones = map[string]string{}
 	for _, s := range subnets {
-		if in := aws.ToString(s.VpcId); in != v.vpcID {
-			return cloud.Fail(v.ID(), "checking its subnets", fmt.Sprintf("%s is in %s", aws.ToString(s.SubnetId), in), "name only subnets of "+v.vpcID+" in network.subnetIDs")
-		}
 		v.zones[aws.ToString(s.SubnetId)] = aws.ToString(s.AvailabilityZone)
 	}
+	obs := engine.Observation{Exists: true, Keep: "it was there before the cluster: the blueprint names it in network.vpcID"}
+	for _, found := range vpcs.Vpcs {
+		obs.Detail = fmt.Sprintf("%s, subnets %s", aws.ToString(found.CidrBlock), strings.Join(v.subnetIDs, ", "))
+	}
+	return obs, nil
+}
+
+// checkExisting wants what EKS wants of the VPC that b names: subnets in it, in
+// two zones.
+func checkExisting(ctx context.Context, api API, b *blueprints.Blueprint) error {
+	id := "vpc/" + b.Network.VPCID
+	vpcs, err := api.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{b.Network.VPCID}})
+	if cloud.IsNotFound(err) || err == nil && len(vpcs.Vpcs) == 0 {
+		return cloud.Fail(id, "checking the VPC", "there is no such VPC in "+b.Metadata.Region, "correct network.vpcID or metadata.region")
+	}
+	if err != nil {
+		return cloud.Wrap(id, "checking the VPC", err)
+	}
+	subnets, err := describeSubnets(ctx, api, &ec2.DescribeSubnetsInput{SubnetIds: b.Network.SubnetIDs})
+	if err != nil {
+		return cloud.Wrap(id, "checking its subnets", err)
+	}
 	var zones []string
-	for _, z := range v.zones {
-		zones = append(zones, z)
+	for _, s := range subnets {
+		if in := aws.ToString(s.VpcId); in != b.Network.VPCID {
+			return cloud.Fail(id, "checking its subnets", fmt.Sprintf("%s is in %s", aws.ToString(s.SubnetId), in),
+				"name only subnets of "+b.Network.VPCID+" in network.subnetIDs")
+		}
+		zones = append(zones, aws.ToString(s.AvailabilityZone))
 	}
 	if zones = sortedUnion(zones, nil); len(zones) < minZones {
-		return cloud.Fail(v.ID(), "checking its subnets", "all of network.subnetIDs are in "+strings.Join(zones, ", "),
+		return cloud.Fail(id, "checking its subnets", "all of network.subnetIDs are in "+strings.Join(zones, ", "),
 			fmt.Sprintf("EKS needs subnets in at least %d availability zones", minZones))
 	}
 	return nil
@@ -96,11 +107,12 @@ func (v *existingVPC) Apply(context.Context, engine.Progress) error { return nil
 func (v *existingVPC) Delete(context.Context, engine.Progress) error { return nil }
 
 // remains is what the cluster's controllers leave in a VPC that is not ours.
-// There is nothing to be made of it: it exists so that teardown looks for it
-// after everything that needs the network is gone.
+// There is nothing to be made of it: it exists, for teardown's sake, as long as
+// the VPC holds anything of the cluster, be it only EKS's own security group.
 type remains struct {
 	leftovers
-	vpc *existingVPC
+	vpc    *existingVPC
+	exists bool
 }
 
 // ID implements [engine.Resource].
@@ -109,9 +121,21 @@ func (r *remains) ID() string { return "leftovers/" + r.cluster }
 // Needs implements [engine.Resource].
 func (r *remains) Needs() []engine.Resource { return []engine.Resource{r.vpc} }
 
+// Unwanted implements [engine.Unwanted]: where there is nothing, nothing is made.
+func (r *remains) Unwanted() bool { return !r.exists }
+
 // Observe implements [engine.Resource].
-func (r *remains) Observe(context.Context) (engine.Observation, error) {
-	return engine.Observation{Exists: true, Detail: "interfaces and security groups that Kubernetes leaves in " + r.vpcID}, nil
+func (r *remains) Observe(ctx context.Context) (engine.Observation, error) {
+	groups, err := r.securityGroups(ctx)
+	if err != nil {
+		return engine.Observation{}, cloud.Wrap(r.ID(), "looking for security groups", err)
+	}
+	interfaces, err := r.interfaces(ctx)
+	if err != nil {
+		return engine.Observation{}, cloud.Wrap(r.ID(), "looking for interfaces", err)
+	}
+	r.exists = len(groups) > 0 || slices.ContainsFunc(interfaces, r.abandoned)
+	return engine.Observation{Exists: r.exists, Detail: "interfaces and security groups that Kubernetes leaves in " + r.vpcID}, nil
 }
 
 // Apply implements [engine.Resource]; there is never anything to change.

@@ -95,7 +95,14 @@ func nameInterface(i types.NetworkInterface) string {
 	return name + " (" + string(i.InterfaceType) + ")"
 }
 
+// securityGroups lists the groups that belong to the cluster.
 func (l leftovers) securityGroups(ctx context.Context) ([]types.SecurityGroup, error) {
+	groups, err := l.groupsOfVPC(ctx)
+	return slices.DeleteFunc(groups, func(g types.SecurityGroup) bool { return !l.ofCluster(g) }), err
+}
+
+// groupsOfVPC lists the VPC's groups except the default one, which goes with it.
+func (l leftovers) groupsOfVPC(ctx context.Context) ([]types.SecurityGroup, error) {
 	var found []types.SecurityGroup
 	pages := ec2.NewDescribeSecurityGroupsPaginator(l.api, &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{cloud.Filter("vpc-id", l.vpcID)}})
 	for pages.HasMorePages() {
@@ -104,7 +111,7 @@ func (l leftovers) securityGroups(ctx context.Context) ([]types.SecurityGroup, e
 			return nil, err
 		}
 		for _, g := range page.SecurityGroups {
-			if l.ofCluster(g) {
+			if aws.ToString(g.GroupName) != "default" {
 				found = append(found, g)
 			}
 		}
@@ -115,9 +122,7 @@ func (l leftovers) securityGroups(ctx context.Context) ([]types.SecurityGroup, e
 // ofCluster tells that a controller of this cluster, or EKS for it, made a group.
 func (l leftovers) ofCluster(g types.SecurityGroup) bool {
 	tags := cloud.FromEC2(g.Tags)
-	_, inTree := tags["kubernetes.io/cluster/"+l.cluster]
-	return aws.ToString(g.GroupName) != "default" && (inTree && tags["kubernetes.io/cluster/"+l.cluster] != "shared" ||
-		tags[lbcCluster] == l.cluster || tags[eksCluster] == l.cluster)
+	return tags["kubernetes.io/cluster/"+l.cluster] == "owned" || tags[lbcCluster] == l.cluster || tags[eksCluster] == l.cluster
 }
 
 // deleteSecurityGroups deletes the cluster's groups. Groups can name each other
@@ -159,16 +164,21 @@ func (l leftovers) explain(ctx context.Context, id, doing string, err error) err
 	}
 }
 
-// holders names the interfaces that are still there. It is said in an error
-// already, so that a failure to read them is of no interest.
+// holders names the interfaces and security groups that are still there. They
+// go into an error, so that a failure to read them is of no interest.
 func (l leftovers) holders(ctx context.Context) []string {
-	found, err := l.interfaces(ctx)
-	if err != nil {
-		return nil
-	}
 	var names []string
-	for _, i := range found {
-		names = append(names, nameInterface(i))
+	if found, err := l.interfaces(ctx); err == nil {
+		for _, i := range found {
+			names = append(names, nameInterface(i))
+		}
+	}
+	if len(l.subnetIDs) == 0 {
+		if groups, err := l.groupsOfVPC(ctx); err == nil {
+			for _, g := range groups {
+				names = append(names, fmt.Sprintf("%s (security group %s)", aws.ToString(g.GroupId), aws.ToString(g.GroupName)))
+			}
+		}
 	}
 	slices.Sort(names)
 	return names

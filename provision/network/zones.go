@@ -62,6 +62,11 @@ func (l Layout) ZoneNames() []string {
 // pools' instance types. It makes no mutating call. A pool for which there is no
 // zone is an error that names the pool, the type and where it is offered.
 func ChooseZones(ctx context.Context, api API, b *blueprints.Blueprint) (Layout, error) {
+	if b.Network.VPCID != "" {
+		if err := checkExisting(ctx, api, b); err != nil {
+			return Layout{}, err
+		}
+	}
 	c, err := newChoice(ctx, api, b)
 	if err != nil {
 		return Layout{}, err
@@ -86,6 +91,9 @@ func ChooseZones(ctx context.Context, api API, b *blueprints.Blueprint) (Layout,
 // LiveZones is the layout of what exists of b's network, for a teardown: it asks
 // nothing about what AWS offers, and so cannot fail on it.
 func LiveZones(ctx context.Context, api API, b *blueprints.Blueprint) (Layout, error) {
+	if b.Network.VPCID != "" {
+		return Layout{PoolZones: map[string][]string{}}, nil
+	}
 	live, err := liveZones(ctx, api, b)
 	if err != nil {
 		return Layout{}, err

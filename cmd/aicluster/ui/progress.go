@@ -26,7 +26,7 @@ func (c *Console) Progress() Progress {
 	case c.Terminal:
 		return newLiveProgress(c)
 	}
-	return &plainProgress{c: c, last: map[string]string{}}
+	return plainProgress{c}
 }
 
 // stepLine is the JSON form of an event.
@@ -58,22 +58,16 @@ func (jsonProgress) Close() {}
 // seconds rounds to milliseconds.
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 
-// plainProgress writes one line when a step starts, when its message changes,
-// and when it ends.
-type plainProgress struct {
-	c    *Console
-	last map[string]string // by resource: the message shown last
-}
+// plainProgress writes one line when a step starts, for each message, and when
+// it ends.
+type plainProgress struct{ c *Console }
 
-func (p *plainProgress) Event(e engine.Event) {
+func (p plainProgress) Event(e engine.Event) {
 	switch {
 	case e.State == engine.Started:
 		p.c.Say("  %s: %s", e.Resource, present(e.Action))
 	case e.State == engine.Running:
-		if p.last[e.Resource] != e.Message {
-			p.last[e.Resource] = e.Message
-			p.c.Say("  %s: %s (%s)", e.Resource, e.Message, Duration(e.Elapsed))
-		}
+		p.c.Say("  %s: %s (%s)", e.Resource, e.Message, Duration(e.Elapsed))
 	default:
 		if line := p.c.endLine(e); line != "" {
 			p.c.Say("%s", line)
@@ -81,7 +75,7 @@ func (p *plainProgress) Event(e engine.Event) {
 	}
 }
 
-func (p *plainProgress) Close() {}
+func (p plainProgress) Close() {}
 
 // endLine is the line that ends a step; steps that had nothing to do have none.
 func (c *Console) endLine(e engine.Event) string {

@@ -46,17 +46,23 @@ func (r *region) hasCapacity(instanceType, zone, market string) bool {
 	return true
 }
 
+// checkZone gives the error with which EC2 refuses a type in a zone that does
+// not offer it.
+func (r *region) checkZone(t *typeEntry, zone string) error {
+	zones := t.offeredIn(r.name)
+	if slices.Contains(zones, zone) {
+		return nil
+	}
+	return fail("Unsupported", "Your requested instance type (%s) is not supported in your requested Availability Zone (%s). Please retry your request by not specifying an Availability Zone or choosing %s.",
+		t.info.InstanceType, zone, strings.Join(zones, ", "))
+}
+
 // checkCapacity gives the error with which EC2 refuses a launch for want of
-// capacity, or because the zone does not have the type at all. For on-demand it
-// names the zones that have some (the texts as node groups report them:
-// containers-roadmap#2204).
+// capacity. For on-demand it names the zones that have some (the texts as node
+// groups report them: containers-roadmap#2204).
 func (r *region) checkCapacity(t *typeEntry, zone, market string) error {
 	name := string(t.info.InstanceType)
 	zones := t.offeredIn(r.name)
-	if !slices.Contains(zones, zone) {
-		return fail("Unsupported", "Your requested instance type (%s) is not supported in your requested Availability Zone (%s). Please retry your request by not specifying an Availability Zone or choosing %s.",
-			name, zone, strings.Join(zones, ", "))
-	}
 	if r.hasCapacity(name, zone, market) {
 		return nil
 	}

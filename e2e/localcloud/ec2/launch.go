@@ -239,6 +239,9 @@ func (s *Service) check(r *region, p *plan) error {
 	if !slices.Contains(p.entry.info.SupportedUsageClasses, class) {
 		return fail("Unsupported", "The requested configuration is currently not supported. Please check the documentation for supported configurations.")
 	}
+	if err := r.checkZone(p.entry, p.subnet.zone.name); err != nil {
+		return err
+	}
 	if err := r.checkPlacement(p); err != nil {
 		return err
 	}

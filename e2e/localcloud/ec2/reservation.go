@@ -74,6 +74,9 @@ func (a api) CreateCapacityReservation(ctx context.Context, in *ec2.CreateCapaci
 	if !ok {
 		return nil, invalidValue("Value (%s) for parameter availabilityZone is invalid.", wanted)
 	}
+	if err := r.checkZone(t, z.name); err != nil {
+		return nil, err
+	}
 	if err := a.checkQuota(r, t, OnDemand); err != nil {
 		return nil, fail("InstanceLimitExceeded", "%s", err.(*wire.Error).Message)
 	}

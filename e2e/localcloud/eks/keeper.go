@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -233,10 +234,15 @@ func (s *Service) activate(n *nodegroup) {
 	}
 }
 
-// readyNodes counts the node group's nodes that Kubernetes calls Ready.
+// readyNodes counts the node group's nodes that Kubernetes calls Ready and whose
+// instance is there.
 func (s *Service) readyNodes(ctx context.Context, c *cluster, nodegroup string) int {
 	s.mu.Lock()
 	plane := c.plane
+	alive := map[string]bool{}
+	for _, name := range c.nodes {
+		alive[name] = true
+	}
 	s.mu.Unlock()
 	if plane == nil {
 		return 0
@@ -247,10 +253,10 @@ func (s *Service) readyNodes(ctx context.Context, c *cluster, nodegroup string) 
 	}
 	ready := 0
 	for _, node := range nodes.Items {
-		for _, cond := range node.Status.Conditions {
-			if cond.Type == corev1.NodeReady && cond.Status == corev1.ConditionTrue {
-				ready++
-			}
+		if alive[node.Name] && slices.ContainsFunc(node.Status.Conditions, func(cond corev1.NodeCondition) bool {
+			return cond.Type == corev1.NodeReady && cond.Status == corev1.ConditionTrue
+		}) {
+			ready++
 		}
 	}
 	return ready

@@ -3,12 +3,12 @@
 
 Run by hand, never by a build:
 
-    python3 -m venv /tmp/botocore && /tmp/botocore/bin/pip install botocore
+    python3 -m venv /tmp/botocore && /tmp/botocore/bin/pip install botocore==1.43.126
     /tmp/botocore/bin/python generate.py [DATE]
 
 DATE (YYYY-MM-DD) is of what day the models are and goes into the table; today when left out.
 The SDK modules in go.mod should be of about the same date: a test fails when a member of the
-table has no field in the SDK's types.
+table has no field in the SDK's types, or when the SDK sends a member that the table lacks.
 
 The table holds what the wire layer needs and no more: documentation and examples are left out,
 and constraints (required, enum, pattern, min, max) are kept only for shapes that a request can
