@@ -231,6 +231,7 @@ func TestUserData(t *testing.T) {
 
 const (
 	dryA   = "Could not launch On-Demand Instances. InsufficientInstanceCapacity - We currently do not have sufficient p4d.24xlarge capacity in the Availability Zone you requested (ra). Launching EC2 instance failed."
+	noSpot = "Could not launch Spot Instances. UnfulfillableCapacity - Unable to fulfill capacity due to your request configuration. Launching EC2 instance failed."
 	noVCPU = "Could not launch On-Demand Instances. VcpuLimitExceeded - You have requested more vCPU capacity than your current vCPU limit of 0 allows. Launching EC2 instance failed."
 )
 
@@ -244,6 +245,11 @@ func TestFailsEarly(t *testing.T) {
 	}{
 		{"dry everywhere", func(f *fakeCloud) { f.fails("ra", dryA); f.fails("rb", dryA) }, "InsufficientInstanceCapacity", "more instance types or other zones", 5 * time.Second},
 		{"dry in one zone", func(f *fakeCloud) { f.fails("ra", dryA) }, "InsufficientInstanceCapacity", "more instance types or other zones", 2 * time.Minute},
+		{"dry, and no zone is named", func(f *fakeCloud) {
+			for range 3 {
+				f.fails("", noSpot)
+			}
+		}, "UnfulfillableCapacity", "more instance types", 5 * time.Second},
 		{"quota", func(f *fakeCloud) { f.fails("ra", noVCPU) }, "VcpuLimitExceeded", "Service Quotas", 5 * time.Second},
 		{"health only", func(f *fakeCloud) {
 			f.issues = []types.Issue{

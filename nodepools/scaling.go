@@ -1,14 +1,16 @@
 package nodepools
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/eks/types"
+
+	"aicluster/provision/cloud"
 )
 
 // scalingGroup is the Auto Scaling group behind a node group.
@@ -64,7 +66,6 @@ func readScalingGroup(ctx context.Context, api AutoScalingAPI, ng *types.Nodegro
 
 // launch is one attempt of Auto Scaling to launch an instance.
 type launch struct {
-	start  time.Time
 	zone   string // empty when unknown
 	failed bool
 	words  string // why it failed
@@ -84,7 +85,8 @@ func readLaunches(ctx context.Context, api AutoScalingAPI, group string) ([]laun
 	}
 	var launches []launch
 	for _, a := range out.Activities {
-		l := launch{start: aws.ToTime(a.StartTime), zone: activityZone(a), words: aws.ToString(a.StatusMessage)}
+		words := aws.ToString(a.StatusMessage)
+		l := launch{zone: cmp.Or(activityZone(a), cloud.LaunchZone(words)), words: words}
 		// A cancelled activity was ended by a later decision of the group, not by a fault.
 		l.failed = a.StatusCode == astypes.ScalingActivityStatusCodeFailed
 		launches = append(launches, l)

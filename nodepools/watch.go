@@ -34,8 +34,9 @@ type watch struct {
 
 // fault is why there are no nodes.
 type fault struct {
-	err   error    // with AWS's code and words
-	zones []string // in which launches failed, sorted; empty when unknown
+	err      error    // with AWS's code and words
+	zones    []string // in which launches failed, sorted; empty when unknown
+	launches int      // that failed
 }
 
 // look reads the causes and returns an error once one has proved lasting.
@@ -52,15 +53,18 @@ func (w *watch) look(ctx context.Context) error {
 		w.first = time.Now()
 	}
 	w.seen++
-	if w.seen < looks || cloud.IsCapacity(f.err) && !w.triedAll(f) && time.Since(w.first) < capacityGrace {
+	healing := cloud.IsCapacity(f.err) && !w.triedAll(f) && time.Since(w.first) < capacityGrace
+	if w.seen < looks || healing {
 		return nil
 	}
 	return w.failure(f)
 }
 
-// triedAll tells whether launches have failed in each of the pool's zones.
+// triedAll tells whether launches have failed in each of the pool's zones, or
+// oftener than there are zones, which Auto Scaling goes through in turn.
 func (w *watch) triedAll(f *fault) bool {
-	return len(w.group.zones) > 0 && !slices.ContainsFunc(w.group.zones, func(z string) bool { return !slices.Contains(f.zones, z) })
+	missing := slices.DeleteFunc(slices.Clone(w.group.zones), func(z string) bool { return slices.Contains(f.zones, z) })
+	return f.launches > len(w.group.zones) || f.launches > 0 && len(missing) == 0
 }
 
 // fault is the cause of missing nodes at this moment, or nil: Auto Scaling's own
@@ -106,6 +110,7 @@ func launchFault(launches []launch) *fault {
 		if f == nil {
 			f = &fault{err: cloud.LaunchError(l.words, string(types.NodegroupIssueCodeAsgInstanceLaunchFailures))}
 		}
+		f.launches++
 		if l.zone != "" {
 			f.zones = sortedSet(append(f.zones, l.zone))
 		}
@@ -123,7 +128,11 @@ func issueFault(list []types.Issue) *fault {
 			break
 		}
 	}
-	return &fault{err: cloud.LaunchError(aws.ToString(issue.Message), string(issue.Code))}
+	f := &fault{err: cloud.LaunchError(aws.ToString(issue.Message), string(issue.Code))}
+	if zone := cloud.LaunchZone(aws.ToString(issue.Message)); zone != "" {
+		f.zones = []string{zone}
+	}
+	return f
 }
 
 func sortedSet(list []string) []string {

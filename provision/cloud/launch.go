@@ -21,3 +21,14 @@ func LaunchError(words, fallback string) error {
 	}
 	return &smithy.GenericAPIError{Code: code, Message: words, Fault: smithy.FaultServer}
 }
+
+// launchZone finds the zone in EC2's words on a lack of capacity.
+var launchZone = regexp.MustCompile(`Availability Zone you requested \(([a-z0-9-]+)\)`)
+
+// LaunchZone is the zone that the words on a failed launch name, or empty.
+func LaunchZone(words string) string {
+	if m := launchZone.FindStringSubmatch(words); m != nil {
+		return m[1]
+	}
+	return ""
+}

@@ -13,9 +13,6 @@ import (
 	"aicluster/e2e/localcloud/wire"
 )
 
-// addressQuota is the default quota "EC2-VPC Elastic IPs" (L-0263D0A3).
-const addressQuota = 5
-
 // address is an Elastic IP address.
 type address struct {
 	id, ip      string
@@ -62,7 +59,7 @@ func (a api) AllocateAddress(ctx context.Context, in *ec2.AllocateAddressInput) 
 	}
 	r := a.lock(ctx)
 	defer a.mu.Unlock()
-	if len(r.addresses.order) >= addressQuota {
+	if r.reached(quotaAddresses, len(r.addresses.order)) {
 		return nil, fail("AddressLimitExceeded", "The maximum number of addresses has been reached.")
 	}
 	x := &address{id: newID("eipalloc")}

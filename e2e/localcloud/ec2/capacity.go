@@ -104,41 +104,10 @@ func quotaCode(family, market string) string {
 	return "L-1216C47A"
 }
 
-// defaultQuotas are those of an account whose limits were raised for GPU work;
-// AWS's defaults for P instances are 0.
-func defaultQuotas() map[string]float64 {
-	return map[string]float64{
-		"L-1216C47A": 1152, "L-34B43A08": 1440, "L-417A185B": 1152, "L-7212CCBC": 1152, "L-C4BD4855": 1152, "L-DB2E81BA": 768, "L-3819A6DF": 768,
-		"L-F678F1CE": vpcQuota, "L-0263D0A3": addressQuota, "L-FE5A380F": natQuota, "L-A4707A72": gatewayQuota,
-	}
-}
-
-// SetQuota sets a vCPU quota by its Service Quotas code.
-func (s *Service) SetQuota(region, code string, vcpus float64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.region(region).quotas[code] = vcpus
-}
-
-// Quota returns the applied value of one of EC2's and the VPC's quotas.
-func (s *Service) Quota(region, code string) (float64, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.region(region).quota(code)
-}
-
-func (r *region) quota(code string) (float64, bool) {
-	if v, ok := r.quotas[code]; ok {
-		return v, true
-	}
-	v, ok := defaultQuotas()[code]
-	return v, ok
-}
-
 // checkQuota refuses an instance that would take more vCPUs than the quota.
 func (s *Service) checkQuota(r *region, t *typeEntry, market string) error {
 	code := quotaCode(t.family, market)
-	limit, _ := r.quota(code)
+	limit := r.quota(code)
 	used := *t.info.VCpuInfo.DefaultVCpus
 	for _, i := range r.instances.all() {
 		other := s.types[i.instanceType]

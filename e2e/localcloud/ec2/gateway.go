@@ -10,9 +10,6 @@ import (
 	"aicluster/e2e/localcloud/wire"
 )
 
-// gatewayQuota is the default quota "Internet gateways per Region" (L-A4707A72).
-const gatewayQuota = 5
-
 // gateway is an internet gateway.
 type gateway struct{ id, vpc string }
 
@@ -52,7 +49,7 @@ func (a api) CreateInternetGateway(ctx context.Context, in *ec2.CreateInternetGa
 	}
 	r := a.lock(ctx)
 	defer a.mu.Unlock()
-	if len(r.gateways.order) >= gatewayQuota {
+	if r.reached(quotaGateways, len(r.gateways.order)) {
 		return nil, fail("InternetGatewayLimitExceeded", "The maximum number of internet gateways has been reached.")
 	}
 	g := &gateway{id: newID("igw")}

@@ -14,9 +14,6 @@ import (
 	"aicluster/e2e/localcloud/wire"
 )
 
-// groupQuota is the default quota "VPC security groups per Region" (L-E79EC296).
-const groupQuota = 2500
-
 // group is a security group.
 type group struct {
 	id, vpc, name, description string
@@ -71,7 +68,7 @@ func (r *region) newGroup(vpcID, name, description string) (*group, error) {
 		return nil, invalidValue("Value (%s) for parameter GroupName is invalid. Character sets beyond ASCII are not supported.", name)
 	case len(description) > 255 || !groupText.MatchString(description):
 		return nil, invalidValue("Value (%s) for parameter GroupDescription is invalid. Character sets beyond ASCII are not supported.", description)
-	case len(r.groups.order) >= groupQuota:
+	case r.reached(quotaGroups, len(r.groups.order)):
 		return nil, fail("SecurityGroupLimitExceeded", "The maximum number of security groups has been reached.")
 	}
 	for _, g := range r.groups.all() {

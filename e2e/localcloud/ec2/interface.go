@@ -16,9 +16,6 @@ import (
 	"aicluster/e2e/localcloud/wire"
 )
 
-// groupsPerInterface is the default quota (L-2AFB9258).
-const groupsPerInterface = 5
-
 // eni is a network interface.
 type eni struct {
 	id, subnet, vpc string
@@ -165,7 +162,7 @@ func (r *region) checkGroups(vpcID string, ids []string) ([]string, error) {
 		v, _ := r.vpcs.get(vpcID)
 		return []string{v.defaultGroup}, nil
 	}
-	if len(ids) > groupsPerInterface {
+	if float64(len(ids)) > r.quota(quotaInterfaces) {
 		return nil, fail("SecurityGroupsPerInterfaceLimitExceeded", "The maximum number of security groups per interface has been reached.")
 	}
 	for _, id := range ids {

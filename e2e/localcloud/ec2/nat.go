@@ -12,9 +12,6 @@ import (
 	"aicluster/e2e/localcloud/wire"
 )
 
-// natQuota is the default quota "NAT gateways per Availability Zone" (L-FE5A380F).
-const natQuota = 5
-
 type nat struct {
 	id, subnet, vpc      string
 	zone                 zone
@@ -130,8 +127,8 @@ func (r *region) newNAT(in *ec2.CreateNatGatewayInput) (*nat, *address, error) {
 			count++
 		}
 	}
-	if count >= natQuota {
-		return nil, nil, fail("NatGatewayLimitExceeded", "Performing this operation would exceed the limit of %d NAT gateways", natQuota)
+	if r.reached(quotaNATs, count) {
+		return nil, nil, fail("NatGatewayLimitExceeded", "Performing this operation would exceed the limit of %d NAT gateways", int(r.quota(quotaNATs)))
 	}
 	n := &nat{id: newID("nat"), subnet: s.id, vpc: s.vpc, zone: s.zone, kind: kind, state: types.NatGatewayStatePending, created: now()}
 	if x != nil {

@@ -10,9 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// routeQuota is the default quota "Routes per route table" (L-93826ACB).
-const routeQuota = 50
-
 // route leads a destination to exactly one target.
 type route struct {
 	destination                 string // IPv4 block
@@ -142,7 +139,7 @@ func (a api) CreateRoute(ctx context.Context, in *ec2.CreateRouteInput) (*ec2.Cr
 	if t.index(x.destination) >= 0 {
 		return nil, fail("RouteAlreadyExists", "The route identified by %s already exists.", x.destination)
 	}
-	if len(t.routes) >= routeQuota {
+	if r.reached(quotaRoutes, len(t.routes)) {
 		return nil, fail("RouteLimitExceeded", "The maximum number of routes has been reached.")
 	}
 	t.routes = append(t.routes, x)

@@ -13,9 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// ruleQuota is the default quota "Inbound or outbound rules per security group" (L-0EA8095F).
-const ruleQuota = 60
-
 // rule is one rule of a security group: one source or destination.
 type rule struct {
 	id                string
@@ -267,7 +264,7 @@ func (a api) authorize(ctx context.Context, id *string, egress bool, ps []types.
 			count++
 		}
 	}
-	if count > ruleQuota {
+	if float64(count) > r.quota(quotaRules) {
 		return nil, fail("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules per security group has been reached.")
 	}
 	g.rules = have

@@ -13,9 +13,6 @@ import (
 	"aicluster/e2e/localcloud/wire"
 )
 
-// subnetQuota is the default quota "Subnets per VPC" (L-407747CB).
-const subnetQuota = 200
-
 type subnet struct {
 	id, vpc   string
 	prefix    netip.Prefix
@@ -145,7 +142,7 @@ func (r *region) fits(v *vpc, prefix netip.Prefix, given string) error {
 			return fail("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet", given)
 		}
 	}
-	if count >= subnetQuota {
+	if r.reached(quotaSubnets, count) {
 		return fail("SubnetLimitExceeded", "The maximum number of subnets has been reached.")
 	}
 	return nil

@@ -12,9 +12,6 @@ import (
 	"aicluster/e2e/localcloud/wire"
 )
 
-// vpcQuota is the default quota "VPCs per Region" (L-F678F1CE).
-const vpcQuota = 5
-
 type vpc struct {
 	id                      string
 	cidrs                   []cidrBlock // the primary one first
@@ -88,7 +85,7 @@ func (a api) CreateVpc(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.Create
 	}
 	r := a.lock(ctx)
 	defer a.mu.Unlock()
-	if len(r.vpcs.order) >= vpcQuota {
+	if r.reached(quotaVPCs, len(r.vpcs.order)) {
 		return nil, fail("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
 	}
 	v := &vpc{

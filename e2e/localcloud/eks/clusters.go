@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/eks/types"
 
-	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/ec2"
 	"aicluster/e2e/localcloud/kube"
 	"aicluster/e2e/localcloud/wire"
@@ -126,21 +124,17 @@ func (s *Service) countIn(region string) (n int) {
 
 // newCluster checks a request and makes the cluster of it.
 func (s *Service) newCluster(region, caller string, in *eks.CreateClusterInput) (*cluster, []ec2.Subnet, error) {
-	name, minor := *in.Name, or(in.Version, defaultVersion)
-	v, ok := findVersion(minor)
-	if !ok || v.status(time.Now()) == types.VersionStatusUnsupported {
-		return nil, nil, invalidParameter(name, "", "unsupported Kubernetes version %s", minor)
+	name, vpc := *in.Name, in.ResourcesVpcConfig
+	v, support, err := checkVersion(in)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := s.checkClusterRole(name, *in.RoleArn); err != nil {
 		return nil, nil, err
 	}
-	vpc := in.ResourcesVpcConfig
 	subnets, err := s.checkSubnets(region, name, vpc.SubnetIds)
 	if err != nil {
 		return nil, nil, err
-	}
-	if len(vpc.SecurityGroupIds) > 4 {
-		return nil, nil, invalidParameter(name, "", "The number of security groups must be at most 4")
 	}
 	if err := s.checkSecurityGroups(region, name, vpc.SecurityGroupIds); err != nil {
 		return nil, nil, err
@@ -152,176 +146,62 @@ func (s *Service) newCluster(region, caller string, in *eks.CreateClusterInput) 
 	if err != nil {
 		return nil, nil, err
 	}
-	id := strings.ToUpper(short(32))
-	c := &cluster{
+	issuer := fmt.Sprintf("https://oidc.eks.%s.amazonaws.com/id/%s", region, strings.ToUpper(short(32)))
+	return &cluster{
 		key: clusterKey{region, name}, creator: principal(caller), selfCNI: orBool(in.BootstrapSelfManagedAddons, true),
 		nodegroups: map[string]*nodegroup{}, addons: map[string]*addon{}, entries: map[string]*entry{},
 		associations: map[string]*types.PodIdentityAssociation{}, nodes: map[string]string{},
 		data: types.Cluster{
 			Name: in.Name, Arn: aws.String(arn(region, "cluster/"+name)), CreatedAt: now(),
 			ClientRequestToken: in.ClientRequestToken, RoleArn: in.RoleArn, Tags: maps.Clone(in.Tags),
-			Version: &minor, PlatformVersion: aws.String(v.platform), Status: types.ClusterStatusCreating,
+			Version: aws.String(v.minor), PlatformVersion: aws.String(v.platform), Status: types.ClusterStatusCreating,
 			CertificateAuthority: &types.Certificate{}, DeletionProtection: aws.Bool(deref(in.DeletionProtection)),
 			EncryptionConfig: in.EncryptionConfig, Health: &types.ClusterHealth{Issues: []types.ClusterIssue{}},
-			Identity: &types.Identity{Oidc: &types.OIDC{Issuer: aws.String(fmt.Sprintf("https://oidc.eks.%s.amazonaws.com/id/%s", region, id))}},
+			Identity: &types.Identity{Oidc: &types.OIDC{Issuer: aws.String(issuer)}}, Logging: logging(nil, in.Logging),
 			KubernetesNetworkConfig: &types.KubernetesNetworkConfigResponse{
 				IpFamily: types.IpFamilyIpv4, ServiceIpv4Cidr: &serviceCIDR, ElasticLoadBalancing: &types.ElasticLoadBalancing{Enabled: aws.Bool(false)},
 			},
-			Logging: logging(nil, in.Logging),
 			ResourcesVpcConfig: &types.VpcConfigResponse{
 				EndpointPrivateAccess: deref(vpc.EndpointPrivateAccess), EndpointPublicAccess: orBool(vpc.EndpointPublicAccess, true),
 				PublicAccessCidrs: cidrs(vpc), SecurityGroupIds: vpc.SecurityGroupIds, SubnetIds: vpc.SubnetIds, VpcId: aws.String(subnets[0].VPC),
 			},
-			UpgradePolicy: &types.UpgradePolicyResponse{SupportType: types.SupportTypeExtended},
-			AccessConfig: &types.AccessConfigResponse{
-				AuthenticationMode: types.AuthenticationModeConfigMap, BootstrapClusterCreatorAdminPermissions: aws.Bool(true),
-			},
+			UpgradePolicy: &types.UpgradePolicyResponse{SupportType: support}, AccessConfig: accessConfig(in.AccessConfig),
 		},
-	}
+	}, subnets, nil
+}
+
+// checkVersion finds the version that a request means, and refuses one that its
+// support type does not cover.
+func checkVersion(in *eks.CreateClusterInput) (version, types.SupportType, error) {
+	minor, support := or(in.Version, defaultVersion), types.SupportTypeExtended
 	if p := in.UpgradePolicy; p != nil && p.SupportType != "" {
-		c.data.UpgradePolicy.SupportType = p.SupportType
+		support = p.SupportType
 	}
-	if v.status(time.Now()) == types.VersionStatusExtendedSupport && c.data.UpgradePolicy.SupportType == types.SupportTypeStandard {
-		return nil, nil, invalidParameter(name, "", "unsupported Kubernetes version %s for support type STANDARD", minor)
+	v, ok := findVersion(minor)
+	status := types.VersionStatusUnsupported
+	if ok {
+		status = v.status(time.Now())
 	}
-	if a := in.AccessConfig; a != nil {
-		if a.AuthenticationMode != "" {
-			c.data.AccessConfig.AuthenticationMode = a.AuthenticationMode
-		}
-		c.data.AccessConfig.BootstrapClusterCreatorAdminPermissions = aws.Bool(orBool(a.BootstrapClusterCreatorAdminPermissions, true))
+	if status == types.VersionStatusUnsupported {
+		return v, support, invalidParameter(*in.Name, "", "unsupported Kubernetes version %s", minor)
 	}
-	return c, subnets, nil
+	if status == types.VersionStatusExtendedSupport && support == types.SupportTypeStandard {
+		return v, support, invalidParameter(*in.Name, "", "unsupported Kubernetes version %s for support type STANDARD", minor)
+	}
+	return v, support, nil
 }
 
-// checkClusterRole refuses a role that EKS could not work with, in the words
-// that the Terraform AWS provider waits on while IAM propagates.
-func (s *Service) checkClusterRole(cluster, roleARN string) error {
-	role, ok := s.opts.IAM.Role(roleARN)
-	// Created is in whole seconds.
-	fresh := ok && time.Since(role.Created) < s.clock.Duration(clock.IAMPropagation)+time.Second
-	switch {
-	case !ok || fresh && !s.opts.IAM.Propagated(roleARN):
-		return invalidParameter(cluster, "", "Role with arn: %s, could not be assumed because it does not exist or the trusted entity is not correct", roleARN)
-	case !role.Trusts("eks.amazonaws.com"):
-		return invalidParameter(cluster, "", "Role could not be assumed because the trusted entity is not correct")
-	case !role.HasPolicy("AmazonEKSClusterPolicy") || !s.opts.IAM.Propagated(roleARN):
-		return invalidParameter(cluster, "", "The provided role doesn't have the Amazon EKS Managed Policies associated with it. Please ensure the following policies [arn:aws:iam::aws:policy/AmazonEKSClusterPolicy] are attached ")
+// accessConfig fills in what a request leaves out.
+func accessConfig(in *types.CreateAccessConfigRequest) *types.AccessConfigResponse {
+	out := &types.AccessConfigResponse{AuthenticationMode: types.AuthenticationModeConfigMap, BootstrapClusterCreatorAdminPermissions: aws.Bool(true)}
+	if in == nil {
+		return out
 	}
-	return nil
-}
-
-// barredZones have no EKS control plane
-// (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html).
-func barredZones() []string { return []string{"use1-az3", "usw1-az2", "cac1-az3"} }
-
-// checkSubnets returns the subnets of a control plane.
-func (s *Service) checkSubnets(region, cluster string, ids []string) ([]ec2.Subnet, error) {
-	if len(ids) == 0 {
-		return nil, invalidParameter(cluster, "", "Subnets specified must be in at least two different AZs")
+	if in.AuthenticationMode != "" {
+		out.AuthenticationMode = in.AuthenticationMode
 	}
-	subnets, err := s.opts.EC2.Subnets(region, ids)
-	if err != nil {
-		return nil, invalidParameter(cluster, "", "The subnet ID '%s' does not exist (Service: Ec2, Status Code: 400)", strings.Join(missingIn(err, ids), ","))
-	}
-	zones := map[string]bool{}
-	for _, sn := range subnets {
-		if sn.VPC != subnets[0].VPC {
-			return nil, invalidParameter(cluster, "", "Subnets provided must belong to the same VPC")
-		}
-		if slices.Contains(barredZones(), sn.ZoneID) {
-			valid := s.validZones(region)
-			return nil, &types.UnsupportedAvailabilityZoneException{
-				ClusterName: &cluster, ValidZones: valid,
-				Message: aws.String(fmt.Sprintf("Cannot create cluster '%s' because %s, the targeted Availability Zone, does not currently have sufficient capacity to support the cluster. Retry and choose from these Availability Zones: %s",
-					cluster, sn.Zone, strings.Join(valid, ", "))),
-			}
-		}
-		zones[sn.Zone] = true
-	}
-	if len(zones) < 2 {
-		return nil, invalidParameter(cluster, "", "Subnets specified must be in at least two different AZs")
-	}
-	for _, sn := range subnets {
-		if sn.Available < 6 { // network-reqs: "at least six IP addresses for use by Amazon EKS"
-			return nil, invalidParameter(cluster, "", "Subnet %s does not have enough free IP addresses. At least 6 are needed", sn.ID)
-		}
-	}
-	return subnets, nil
-}
-
-// missingIn picks the ids that the error names.
-func missingIn(err error, ids []string) []string {
-	var missing []string
-	for _, id := range ids {
-		if strings.Contains(err.Error(), id) {
-			missing = append(missing, id)
-		}
-	}
-	return missing
-}
-
-func checkEndpoints(cluster string, vpc *types.VpcConfigRequest) error {
-	if !orBool(vpc.EndpointPublicAccess, true) {
-		if !deref(vpc.EndpointPrivateAccess) {
-			return invalidParameter(cluster, "", "Private and public endpoint access cannot be false")
-		}
-		if len(vpc.PublicAccessCidrs) > 0 {
-			return invalidParameter(cluster, "", "Public endpoint restrictions cannot be set when public endpoint access is disabled")
-		}
-	}
-	if len(vpc.PublicAccessCidrs) > 40 {
-		return invalidParameter(cluster, "", "The number of public access CIDRs must be at most 40")
-	}
-	for _, cidr := range vpc.PublicAccessCidrs {
-		if _, err := netip.ParsePrefix(cidr); err != nil {
-			return invalidParameter(cluster, "", "%s is not a valid CIDR", cidr)
-		}
-	}
-	return nil
-}
-
-func cidrs(vpc *types.VpcConfigRequest) []string {
-	switch {
-	case !orBool(vpc.EndpointPublicAccess, true):
-		return []string{}
-	case len(vpc.PublicAccessCidrs) == 0:
-		return []string{"0.0.0.0/0"}
-	}
-	return slices.Clone(vpc.PublicAccessCidrs)
-}
-
-// serviceRange is the range of service addresses: one that was asked for, or
-// 172.20.0.0/16 when the VPC lies in 10.0.0.0/8 and 10.100.0.0/16 otherwise.
-func serviceRange(cluster string, config *types.KubernetesNetworkConfigRequest, subnets []ec2.Subnet) (string, error) {
-	inTen := false
-	var nets []netip.Prefix
-	for _, sn := range subnets {
-		if p, err := netip.ParsePrefix(sn.CIDR); err == nil {
-			nets = append(nets, p)
-			inTen = inTen || netip.MustParsePrefix("10.0.0.0/8").Contains(p.Addr())
-		}
-	}
-	if config == nil || config.ServiceIpv4Cidr == nil {
-		if inTen {
-			return "172.20.0.0/16", nil
-		}
-		return "10.100.0.0/16", nil
-	}
-	cidr := *config.ServiceIpv4Cidr
-	p, err := netip.ParsePrefix(cidr)
-	private := false
-	for _, r := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"} {
-		private = private || err == nil && netip.MustParsePrefix(r).Contains(p.Addr())
-	}
-	if !private || p.Bits() < 12 || p.Bits() > 24 {
-		return "", invalidParameter(cluster, "", "The service CIDR %s is not valid: it must be between /24 and /12 within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16", cidr)
-	}
-	for _, n := range nets {
-		if n.Overlaps(p) {
-			return "", invalidParameter(cluster, "", "The service CIDR %s overlaps with the VPC's CIDR", cidr)
-		}
-	}
-	return p.Masked().String(), nil
+	out.BootstrapClusterCreatorAdminPermissions = aws.Bool(orBool(in.BootstrapClusterCreatorAdminPermissions, true))
+	return out
 }
 
 // logging merges a request into what is enabled: the answer always names all

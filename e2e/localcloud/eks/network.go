@@ -45,8 +45,11 @@ func (s *Service) createInterface(c *cluster, sn ec2.Subnet, group string) (stri
 	return i.ID, err
 }
 
-// checkSecurityGroups refuses groups that do not exist.
+// checkSecurityGroups refuses groups that do not exist, and more than four.
 func (s *Service) checkSecurityGroups(region, cluster string, ids []string) error {
+	if len(ids) > 4 {
+		return invalidParameter(cluster, "", "The number of security groups must be at most 4")
+	}
 	for _, id := range ids {
 		if _, err := s.opts.EC2.SecurityGroups(region, []string{id}); err != nil {
 			return invalidParameter(cluster, "", "The security group '%s' does not exist (Service: Ec2, Status Code: 400)", id)

@@ -61,60 +61,23 @@ func (s *Service) UpdateNodegroupConfig(ctx context.Context, in *eks.UpdateNodeg
 func (n *nodegroup) configured(in *eks.UpdateNodegroupConfigInput, current types.NodegroupScalingConfig) (types.Nodegroup, []types.UpdateParam, error) {
 	next, cluster, name := *n.output(), *in.ClusterName, *in.NodegroupName
 	var params []types.UpdateParam
-	if sc := in.ScalingConfig; sc != nil {
-		merged := current
-		for _, p := range []struct {
-			from, to *int32
-			set      **int32
-			kind     types.UpdateParamType
-		}{
-			{sc.MinSize, current.MinSize, &merged.MinSize, types.UpdateParamTypeMinSize},
-			{sc.MaxSize, current.MaxSize, &merged.MaxSize, types.UpdateParamTypeMaxSize},
-			{sc.DesiredSize, current.DesiredSize, &merged.DesiredSize, types.UpdateParamTypeDesiredSize},
-		} {
-			if p.from != nil {
-				*p.set = p.from
-				params = append(params, param(p.kind, strconv.Itoa(int(*p.from))))
-			}
-		}
-		if err := checkScaling(cluster, name, &merged); err != nil {
+	if in.ScalingConfig != nil {
+		next.ScalingConfig = &current
+		params = append(params, resize(&current, in.ScalingConfig)...)
+		if err := checkScaling(cluster, name, &current); err != nil {
 			return next, nil, err
 		}
-		next.ScalingConfig = &merged
 	}
-	if l := in.Labels; l != nil {
-		if err := checkLabels(cluster, name, l.AddOrUpdateLabels); err != nil {
+	if in.Labels != nil {
+		if err := checkLabels(cluster, name, in.Labels.AddOrUpdateLabels); err != nil {
 			return next, nil, err
 		}
-		if next.Labels == nil {
-			next.Labels = map[string]string{}
-		}
-		maps.Copy(next.Labels, l.AddOrUpdateLabels)
-		for _, k := range l.RemoveLabels {
-			delete(next.Labels, k)
-		}
-		if len(l.AddOrUpdateLabels) > 0 {
-			params = append(params, param(types.UpdateParamTypeLabelsToAdd, asJSON(l.AddOrUpdateLabels)))
-		}
-		if len(l.RemoveLabels) > 0 {
-			params = append(params, param(types.UpdateParamTypeLabelsToRemove, asJSON(l.RemoveLabels)))
-		}
+		params = append(params, relabelGroup(&next, in.Labels)...)
 	}
-	if t := in.Taints; t != nil {
-		drop := map[string]bool{}
-		for _, taint := range append(slices.Clone(t.AddOrUpdateTaints), t.RemoveTaints...) {
-			drop[taintID(taint)] = true
-		}
-		next.Taints = slices.DeleteFunc(next.Taints, func(have types.Taint) bool { return drop[taintID(have)] })
-		next.Taints = append(next.Taints, t.AddOrUpdateTaints...)
+	if in.Taints != nil {
+		params = append(params, retaint(&next, in.Taints)...)
 		if err := checkTaints(cluster, name, next.Taints); err != nil {
 			return next, nil, err
-		}
-		if len(t.AddOrUpdateTaints) > 0 {
-			params = append(params, param(types.UpdateParamTypeTaintsToAdd, asJSON(t.AddOrUpdateTaints)))
-		}
-		if len(t.RemoveTaints) > 0 {
-			params = append(params, param(types.UpdateParamTypeTaintsToRemove, asJSON(t.RemoveTaints)))
 		}
 	}
 	if up := in.UpdateConfig; up != nil {
@@ -133,6 +96,58 @@ func (n *nodegroup) configured(in *eks.UpdateNodegroupConfigInput, current types
 		params = append(params, param(types.UpdateParamTypeWarmPoolEnabled, asJSON(w)))
 	}
 	return next, params, nil
+}
+
+// resize puts the sizes of a request over the current ones.
+func resize(current, in *types.NodegroupScalingConfig) (params []types.UpdateParam) {
+	for _, size := range []struct {
+		want *int32
+		have **int32
+		kind types.UpdateParamType
+	}{
+		{in.MinSize, &current.MinSize, types.UpdateParamTypeMinSize},
+		{in.MaxSize, &current.MaxSize, types.UpdateParamTypeMaxSize},
+		{in.DesiredSize, &current.DesiredSize, types.UpdateParamTypeDesiredSize},
+	} {
+		if size.want != nil {
+			*size.have = size.want
+			params = append(params, param(size.kind, strconv.Itoa(int(*size.want))))
+		}
+	}
+	return params
+}
+
+func relabelGroup(n *types.Nodegroup, in *types.UpdateLabelsPayload) (params []types.UpdateParam) {
+	if n.Labels == nil {
+		n.Labels = map[string]string{}
+	}
+	maps.Copy(n.Labels, in.AddOrUpdateLabels)
+	for _, k := range in.RemoveLabels {
+		delete(n.Labels, k)
+	}
+	if len(in.AddOrUpdateLabels) > 0 {
+		params = append(params, param(types.UpdateParamTypeLabelsToAdd, asJSON(in.AddOrUpdateLabels)))
+	}
+	if len(in.RemoveLabels) > 0 {
+		params = append(params, param(types.UpdateParamTypeLabelsToRemove, asJSON(in.RemoveLabels)))
+	}
+	return params
+}
+
+func retaint(n *types.Nodegroup, in *types.UpdateTaintsPayload) (params []types.UpdateParam) {
+	drop := map[string]bool{}
+	for _, t := range slices.Concat(in.AddOrUpdateTaints, in.RemoveTaints) {
+		drop[taintID(t)] = true
+	}
+	n.Taints = slices.DeleteFunc(n.Taints, func(have types.Taint) bool { return drop[taintID(have)] })
+	n.Taints = append(n.Taints, in.AddOrUpdateTaints...)
+	if len(in.AddOrUpdateTaints) > 0 {
+		params = append(params, param(types.UpdateParamTypeTaintsToAdd, asJSON(in.AddOrUpdateTaints)))
+	}
+	if len(in.RemoveTaints) > 0 {
+		params = append(params, param(types.UpdateParamTypeTaintsToRemove, asJSON(in.RemoveTaints)))
+	}
+	return params
 }
 
 // applyConfig carries an accepted change out: on the Auto Scaling group and on

@@ -181,20 +181,20 @@ func resources(info ec2.TypeInfo, boot bootConfig, rootGiB int) (capacity, alloc
 // reservedCPU is kubeReserved in milli-cores: 6 % of the first core, 1 % of the
 // second, 0.5 % of the next two, 0.25 % of the rest.
 func reservedCPU(vcpus int) int64 {
-	tenths := 0
+	hundredths := 0
 	for i := range vcpus { // in hundredths of a milli-core to stay whole
 		switch {
 		case i == 0:
-			tenths += 6000
+			hundredths += 6000
 		case i == 1:
-			tenths += 1000
+			hundredths += 1000
 		case i < 4:
-			tenths += 500
+			hundredths += 500
 		default:
-			tenths += 250
+			hundredths += 250
 		}
 	}
-	return int64(tenths / 100)
+	return int64(hundredths / 100)
 }
 
 // nodeFacts tells the played GPU Operator about the hardware behind a node.

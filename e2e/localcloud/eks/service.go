@@ -5,8 +5,9 @@
 //
 // Files: service (this one), clusters and lifecycle (the control plane),
 // nodegroups, template and keeper (managed node groups and their instances),
-// nodes and userdata (an instance as a Kubernetes node), addons, access and
-// token (who may call Kubernetes), podidentity, updates, tags, versions.
+// nodes, userdata and drain (an instance as a Kubernetes node), addons, access
+// and token (who may call Kubernetes), loadbalancers, podidentity, updates,
+// tags, versions; clustercheck and nodegroupcheck refuse what AWS refuses.
 package eks
 
 import (
@@ -71,7 +72,7 @@ type Service struct {
 	work sync.WaitGroup
 
 	// mu guards the clusters and everything in them. It is not held while
-	// another service, or Kubernetes, is called.
+	// another service, or Kubernetes, is called; IAM apart, which calls nobody.
 	mu       sync.Mutex
 	clusters map[clusterKey]*cluster
 }
@@ -207,7 +208,12 @@ func (s *Service) patience(d time.Duration) time.Duration {
 
 // pause waits for a scaled duration and says whether ctx still goes on.
 func (s *Service) pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(s.scaled(d))
+	return sleep(ctx, s.scaled(d))
+}
+
+// sleep waits for d and says whether ctx still goes on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:

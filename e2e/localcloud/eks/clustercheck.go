@@ -1,0 +1,146 @@
+package eks
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eks/types"
+
+	"aicluster/e2e/localcloud/clock"
+	"aicluster/e2e/localcloud/ec2"
+)
+
+// checkClusterRole refuses a role that EKS could not work with, in the words
+// that the Terraform AWS provider waits on while IAM propagates.
+func (s *Service) checkClusterRole(cluster, roleARN string) error {
+	role, ok := s.opts.IAM.Role(roleARN)
+	// Created is in whole seconds.
+	fresh := ok && time.Since(role.Created) < s.clock.Duration(clock.IAMPropagation)+time.Second
+	switch {
+	case !ok || fresh && !s.opts.IAM.Propagated(roleARN):
+		return invalidParameter(cluster, "", "Role with arn: %s, could not be assumed because it does not exist or the trusted entity is not correct", roleARN)
+	case !role.Trusts("eks.amazonaws.com"):
+		return invalidParameter(cluster, "", "Role could not be assumed because the trusted entity is not correct")
+	case !role.HasPolicy("AmazonEKSClusterPolicy") || !s.opts.IAM.Propagated(roleARN):
+		return invalidParameter(cluster, "", "The provided role doesn't have the Amazon EKS Managed Policies associated with it. Please ensure the following policies [arn:aws:iam::aws:policy/AmazonEKSClusterPolicy] are attached ")
+	}
+	return nil
+}
+
+// barredZones have no EKS control plane
+// (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html).
+func barredZones() []string { return []string{"use1-az3", "usw1-az2", "cac1-az3"} }
+
+// checkSubnets returns the subnets of a control plane.
+func (s *Service) checkSubnets(region, cluster string, ids []string) ([]ec2.Subnet, error) {
+	if len(ids) == 0 {
+		return nil, invalidParameter(cluster, "", "Subnets specified must be in at least two different AZs")
+	}
+	subnets, err := s.opts.EC2.Subnets(region, ids)
+	if err != nil {
+		return nil, invalidParameter(cluster, "", "The subnet ID '%s' does not exist (Service: Ec2, Status Code: 400)", strings.Join(missingIn(err, ids), ","))
+	}
+	zones := map[string]bool{}
+	for _, sn := range subnets {
+		if sn.VPC != subnets[0].VPC {
+			return nil, invalidParameter(cluster, "", "Subnets provided must belong to the same VPC")
+		}
+		if slices.Contains(barredZones(), sn.ZoneID) {
+			valid := s.validZones(region)
+			return nil, &types.UnsupportedAvailabilityZoneException{
+				ClusterName: &cluster, ValidZones: valid,
+				Message: aws.String(fmt.Sprintf("Cannot create cluster '%s' because %s, the targeted Availability Zone, does not currently have sufficient capacity to support the cluster. Retry and choose from these Availability Zones: %s",
+					cluster, sn.Zone, strings.Join(valid, ", "))),
+			}
+		}
+		zones[sn.Zone] = true
+	}
+	if len(zones) < 2 {
+		return nil, invalidParameter(cluster, "", "Subnets specified must be in at least two different AZs")
+	}
+	for _, sn := range subnets {
+		if sn.Available < 6 { // network-reqs: "at least six IP addresses for use by Amazon EKS"
+			return nil, invalidParameter(cluster, "", "Subnet %s does not have enough free IP addresses. At least 6 are needed", sn.ID)
+		}
+	}
+	return subnets, nil
+}
+
+// missingIn picks the ids that the error names.
+func missingIn(err error, ids []string) []string {
+	var missing []string
+	for _, id := range ids {
+		if strings.Contains(err.Error(), id) {
+			missing = append(missing, id)
+		}
+	}
+	return missing
+}
+
+func checkEndpoints(cluster string, vpc *types.VpcConfigRequest) error {
+	if !orBool(vpc.EndpointPublicAccess, true) {
+		if !deref(vpc.EndpointPrivateAccess) {
+			return invalidParameter(cluster, "", "Private and public endpoint access cannot be false")
+		}
+		if len(vpc.PublicAccessCidrs) > 0 {
+			return invalidParameter(cluster, "", "Public endpoint restrictions cannot be set when public endpoint access is disabled")
+		}
+	}
+	if len(vpc.PublicAccessCidrs) > 40 {
+		return invalidParameter(cluster, "", "The number of public access CIDRs must be at most 40")
+	}
+	for _, cidr := range vpc.PublicAccessCidrs {
+		if _, err := netip.ParsePrefix(cidr); err != nil {
+			return invalidParameter(cluster, "", "%s is not a valid CIDR", cidr)
+		}
+	}
+	return nil
+}
+
+func cidrs(vpc *types.VpcConfigRequest) []string {
+	switch {
+	case !orBool(vpc.EndpointPublicAccess, true):
+		return []string{}
+	case len(vpc.PublicAccessCidrs) == 0:
+		return []string{"0.0.0.0/0"}
+	}
+	return slices.Clone(vpc.PublicAccessCidrs)
+}
+
+// serviceRange is the range of service addresses: one that was asked for, or
+// 172.20.0.0/16 when the VPC lies in 10.0.0.0/8 and 10.100.0.0/16 otherwise.
+func serviceRange(cluster string, config *types.KubernetesNetworkConfigRequest, subnets []ec2.Subnet) (string, error) {
+	inTen := false
+	var nets []netip.Prefix
+	for _, sn := range subnets {
+		if p, err := netip.ParsePrefix(sn.CIDR); err == nil {
+			nets = append(nets, p)
+			inTen = inTen || netip.MustParsePrefix("10.0.0.0/8").Contains(p.Addr())
+		}
+	}
+	if config == nil || config.ServiceIpv4Cidr == nil {
+		if inTen {
+			return "172.20.0.0/16", nil
+		}
+		return "10.100.0.0/16", nil
+	}
+	cidr := *config.ServiceIpv4Cidr
+	p, err := netip.ParsePrefix(cidr)
+	private := false
+	for _, r := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"} {
+		private = private || err == nil && netip.MustParsePrefix(r).Contains(p.Addr())
+	}
+	if !private || p.Bits() < 12 || p.Bits() > 24 {
+		return "", invalidParameter(cluster, "", "The service CIDR %s is not valid: it must be between /24 and /12 within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16", cidr)
+	}
+	for _, n := range nets {
+		if n.Overlaps(p) {
+			return "", invalidParameter(cluster, "", "The service CIDR %s overlaps with the VPC's CIDR", cidr)
+		}
+	}
+	return p.Masked().String(), nil
+}
