@@ -18,7 +18,7 @@ import (
 )
 
 // crdLimit bounds the wait for a resource definition to be served or to be gone.
-const crdLimit = 2 * time.Minute
+const crdLimit = 3 * time.Minute
 
 var crdResource = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 
@@ -81,25 +81,31 @@ func established(crd *unstructured.Unstructured) bool {
 }
 
 // deleteCRDs removes resource definitions, and with them every object of those
-// kinds, and waits until they are gone.
-func deleteCRDs(ctx context.Context, dyn dynamic.Interface, names []string, p engine.Progress) error {
-	crds := dyn.Resource(crdResource)
+// kinds. Kubernetes goes on by itself, at times for a minute; nothing waits for
+// the end but a new installation.
+func deleteCRDs(ctx context.Context, dyn dynamic.Interface, names []string) error {
 	for _, name := range names {
-		if err := crds.Delete(ctx, name, metav1.DeleteOptions{}); ignoreNotFound(err) != nil {
+		if err := dyn.Resource(crdResource).Delete(ctx, name, metav1.DeleteOptions{}); ignoreNotFound(err) != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	return nil
+}
+
+// waitDyingCRDsGone waits for definitions that an earlier removal left to their
+// end: Helm would take them for installed.
+func waitDyingCRDsGone(ctx context.Context, dyn dynamic.Interface, names []string, p engine.Progress) error {
 	start := time.Now()
 	for _, name := range names {
 		err := cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
-			live, err := crds.Get(ctx, name, metav1.GetOptions{})
-			if err != nil {
+			live, err := dyn.Resource(crdResource).Get(ctx, name, metav1.GetOptions{})
+			if err != nil || live.GetDeletionTimestamp() == nil {
 				return true, ignoreNotFound(err)
 			}
 			if time.Since(start) > crdLimit {
-				return true, fmt.Errorf("%s does not go away: an object of that kind keeps its finalizers (definition's: %v)", name, live.GetFinalizers())
+				return true, fmt.Errorf("resource definition %s does not go away: an object of that kind keeps its finalizers", name)
 			}
-			p("waiting for %s to go", name)
+			p("waiting for the old %s to go", name)
 			return false, nil
 		})
 		if err != nil {

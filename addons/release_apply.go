@@ -79,14 +79,14 @@ func (r *Release) put(ctx context.Context, s *session, c *chart.Chart, p engine.
 		return err
 	}
 	if rel == nil {
-		return r.install(s, c, p)
+		return r.install(ctx, s, c, p)
 	}
 	installAnew, err := r.mend(ctx, s, rel, c, p)
 	if err != nil {
 		return err
 	}
 	if installAnew {
-		return r.install(s, c, p)
+		return r.install(ctx, s, c, p)
 	}
 	return r.upgrade(ctx, s, c, p)
 }
@@ -153,7 +153,10 @@ func resumable(rel *release.Release) bool {
 	return true
 }
 
-func (r *Release) install(s *session, c *chart.Chart, p engine.Progress) error {
+func (r *Release) install(ctx context.Context, s *session, c *chart.Chart, p engine.Progress) error {
+	if err := waitDyingCRDsGone(ctx, s.dyn, r.spec.CRDs, p); err != nil {
+		return err
+	}
 	p("installing %s %s", r.spec.Chart, c.Metadata.Version)
 	do := action.NewInstall(s.helm)
 	do.ReleaseName, do.Namespace = r.spec.Name, r.spec.Namespace

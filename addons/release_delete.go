@@ -38,7 +38,7 @@ func (r *Release) Delete(ctx context.Context, p engine.Progress) error {
 		return unreachable(r.ID(), "uninstalling the release", err)
 	}
 	r.live = nil
-	if err := deleteCRDs(ctx, s.dyn, r.spec.CRDs, p); err != nil {
+	if err := deleteCRDs(ctx, s.dyn, r.spec.CRDs); err != nil {
 		return unreachable(r.ID(), "removing its resource definitions", err)
 	}
 	return cloud.Wrap(r.ID(), "removing its namespace", r.deleteNamespace(ctx, s, p))

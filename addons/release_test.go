@@ -20,6 +20,7 @@ import (
 	helmtime "helm.sh/helm/v3/pkg/time"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	dynfake "k8s.io/client-go/dynamic/fake"
@@ -345,7 +346,7 @@ func TestUpgradeFollowsTheChartsCRDs(t *testing.T) {
 	if _, err := c.dyn.Resource(crdResource).Get(t.Context(), "things.demo.io", metav1.GetOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := deleteCRDs(t.Context(), c.dyn, []string{"things.demo.io", "absent.demo.io"}, quiet); err != nil {
+	if err := deleteCRDs(t.Context(), c.dyn, []string{"things.demo.io", "absent.demo.io"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.dyn.Resource(crdResource).Get(t.Context(), "things.demo.io", metav1.GetOptions{}); err == nil {
@@ -374,5 +375,32 @@ func TestReleaseWaitsForItsOldNamespaceToGo(t *testing.T) {
 	ns, err := c.client.CoreV1().Namespaces().Get(t.Context(), "apps", metav1.GetOptions{})
 	if err != nil || ns.DeletionTimestamp != nil {
 		t.Errorf("namespace %+v %v", ns, err)
+	}
+}
+
+func TestInstallWaitsForDyingCRDs(t *testing.T) {
+	c := newHelmCluster()
+	now := metav1.Now()
+	for name, dying := range map[string]bool{"old.demo.io": true, "living.demo.io": false} {
+		crd := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": map[string]any{"name": name}}}
+		if dying {
+			crd.SetDeletionTimestamp(&now)
+			crd.SetFinalizers([]string{"customresourcecleanup.apiextensions.k8s.io"})
+		}
+		if err := c.dyn.Tracker().Create(crdResource, crd, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waited := false
+	err := waitDyingCRDsGone(t.Context(), c.dyn, []string{"absent.demo.io", "living.demo.io", "old.demo.io"}, func(string, ...any) {
+		if !waited {
+			waited = true
+			if err := c.dyn.Tracker().Delete(crdResource, "", "old.demo.io"); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err != nil || !waited {
+		t.Errorf("waited %v: %v", waited, err)
 	}
 }

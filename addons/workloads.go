@@ -3,6 +3,7 @@ package addons
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -17,58 +18,117 @@ import (
 // volumeLimit bounds the wait for volumes to be detached and deleted.
 const volumeLimit = 10 * time.Minute
 
-// Removed is what [RemoveWorkloads] took away.
-type Removed struct {
-	LoadBalancers []string `json:"loadBalancers"` // namespace/service
-	Volumes       []string `json:"volumes"`       // namespace/claim
+// Workloads is what users put on a cluster and what would outlive it in AWS:
+// services of type LoadBalancer, whose network interfaces hold the subnets, and
+// volume claims, whose EBS volumes would be nobody's. Up leaves them alone;
+// teardown deletes them while nodes, the EBS driver and the API server still
+// work. Volumes whose reclaim policy is Retain stay.
+type Workloads struct {
+	cluster Cluster
+	needs   []engine.Resource
+	found   workloads
 }
 
-// RemoveWorkloads deletes what users put on a cluster and what would outlive it
-// in AWS: services of type LoadBalancer (whose network interfaces hold the
-// subnets) and volume claims (whose EBS volumes would be nobody's). It is for
-// the beginning of a teardown, while nodes, the EBS driver and the API server
-// work. Volumes whose reclaim policy is Retain stay.
-func RemoveWorkloads(ctx context.Context, cluster Cluster, p engine.Progress) (Removed, error) {
-	var removed Removed
-	if !cluster.Ready() {
-		return removed, nil
+// workloads names what was found, as namespace/name.
+type workloads struct{ loadBalancers, claims []string }
+
+func (w workloads) none() bool { return len(w.loadBalancers) == 0 && len(w.claims) == 0 }
+
+func (w workloads) String() string {
+	var parts []string
+	if len(w.loadBalancers) > 0 {
+		parts = append(parts, "load balancers of "+strings.Join(w.loadBalancers, ", "))
 	}
-	id := cluster.ID()
-	config, err := cluster.RESTConfig()
+	if len(w.claims) > 0 {
+		parts = append(parts, "volumes of "+strings.Join(w.claims, ", "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// NewWorkloads makes the resource "workloads/<cluster>". It needs the cluster
+// and, in needs, what must still run when the workloads go.
+func NewWorkloads(cluster Cluster, needs ...engine.Resource) *Workloads {
+	return &Workloads{cluster: cluster, needs: append([]engine.Resource{cluster}, needs...)}
+}
+
+// ID implements engine.Resource.
+func (w *Workloads) ID() string { return "workloads/" + w.cluster.Name() }
+
+// Needs implements engine.Resource.
+func (w *Workloads) Needs() []engine.Resource { return w.needs }
+
+// Container implements engine.Inner.
+func (w *Workloads) Container() engine.Resource { return w.cluster }
+
+// Unwanted implements engine.Unwanted: when there are none, none are to be made;
+// those that exist stay until teardown.
+func (w *Workloads) Unwanted() bool { return w.found.none() }
+
+// Observe implements engine.Resource.
+func (w *Workloads) Observe(ctx context.Context) (engine.Observation, error) {
+	w.found = workloads{}
+	if !w.cluster.Ready() {
+		return engine.Observation{}, nil
+	}
+	client, err := w.client()
 	if err != nil {
-		return removed, cloud.Wrap(id, "connecting to the cluster", err)
+		return engine.Observation{}, err
+	}
+	if w.found, err = findWorkloads(ctx, client, w.ID()); err != nil {
+		return engine.Observation{}, err
+	}
+	return engine.Observation{Exists: !w.found.none(), Detail: w.found.String()}, nil
+}
+
+// Apply implements engine.Resource; there is nothing to make.
+func (w *Workloads) Apply(context.Context, engine.Progress) error { return nil }
+
+// Delete implements engine.Resource.
+func (w *Workloads) Delete(ctx context.Context, p engine.Progress) error {
+	client, err := w.client()
+	if err != nil {
+		return err
+	}
+	return removeWorkloads(ctx, client, w.ID(), p)
+}
+
+func (w *Workloads) client() (kubernetes.Interface, error) {
+	config, err := w.cluster.RESTConfig()
+	if err != nil {
+		return nil, cloud.Wrap(w.ID(), "connecting to the cluster", err)
 	}
 	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return removed, cloud.Wrap(id, "connecting to the cluster", err)
-	}
-	return removeWorkloads(ctx, client, id, p)
+	return client, cloud.Wrap(w.ID(), "connecting to the cluster", err)
 }
 
-func removeWorkloads(ctx context.Context, client kubernetes.Interface, id string, p engine.Progress) (removed Removed, err error) {
+func findWorkloads(ctx context.Context, client kubernetes.Interface, id string) (found workloads, err error) {
 	services, err := client.CoreV1().Services("").List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return removed, unreachable(id, "listing the services", err)
+		return found, unreachable(id, "listing the services", err)
 	}
 	for i := range services.Items {
 		if svc := &services.Items[i]; (serviceSelector{}).picks(svc) {
-			removed.LoadBalancers = append(removed.LoadBalancers, svc.Namespace+"/"+svc.Name)
+			found.loadBalancers = append(found.loadBalancers, svc.Namespace+"/"+svc.Name)
 		}
 	}
 	claims, err := client.CoreV1().PersistentVolumeClaims("").List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return removed, unreachable(id, "listing the volume claims", err)
+		return found, unreachable(id, "listing the volume claims", err)
 	}
 	for _, c := range claims.Items {
-		removed.Volumes = append(removed.Volumes, c.Namespace+"/"+c.Name)
+		found.claims = append(found.claims, c.Namespace+"/"+c.Name)
 	}
+	return found, nil
+}
+
+func removeWorkloads(ctx context.Context, client kubernetes.Interface, id string, p engine.Progress) error {
 	if err := deleteClaims(ctx, client); err != nil {
-		return removed, cloud.Wrap(id, "deleting the volume claims", err)
+		return cloud.Wrap(id, "deleting the volume claims", err)
 	}
 	if err := deleteLoadBalancers(ctx, client, serviceSelector{}, p); err != nil {
-		return removed, cloud.Wrap(id, "removing the load balancers", err)
+		return cloud.Wrap(id, "removing the load balancers", err)
 	}
-	return removed, cloud.Wrap(id, "removing the volumes", waitVolumesGone(ctx, client, p))
+	return cloud.Wrap(id, "removing the volumes", waitVolumesGone(ctx, client, p))
 }
 
 // deleteClaims deletes every volume claim and the pods that hold one; a pod that

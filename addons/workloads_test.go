@@ -32,12 +32,15 @@ func TestRemoveWorkloads(t *testing.T) {
 	client.PrependReactor("delete", "persistentvolumeclaims", func(k8stesting.Action) (bool, runtime.Object, error) {
 		return false, nil, client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("persistentvolumes"), "", "pv-data")
 	})
-	removed, err := removeWorkloads(t.Context(), client, "cluster/demo", quiet)
+	found, err := findWorkloads(t.Context(), client, "workloads/demo")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(append(removed.LoadBalancers, removed.Volumes...), " "); got != "team/vllm team/data" {
-		t.Errorf("removed %s", got)
+	if got := found.String(); got != "load balancers of team/vllm; volumes of team/data" {
+		t.Errorf("found %s", got)
+	}
+	if err := removeWorkloads(t.Context(), client, "workloads/demo", quiet); err != nil {
+		t.Fatal(err)
 	}
 	var left []string
 	services, _ := client.CoreV1().Services("team").List(t.Context(), metav1.ListOptions{})
@@ -57,16 +60,17 @@ func TestRemoveWorkloads(t *testing.T) {
 	}
 }
 
-func TestRemoveWorkloadsTellsThatTheClusterIsOutOfReach(t *testing.T) {
+func TestWorkloadsTellThatTheClusterIsOutOfReach(t *testing.T) {
 	client := fake.NewClientset()
 	client.PrependReactor("list", "services", func(k8stesting.Action) (bool, runtime.Object, error) {
 		return true, nil, errors.New("connection refused")
 	})
-	_, err := removeWorkloads(t.Context(), client, "cluster/demo", quiet)
+	_, err := findWorkloads(t.Context(), client, "workloads/demo")
 	if err == nil || !strings.Contains(err.Error(), "the cluster's API server: connection refused") {
 		t.Fatalf("got %v", err)
 	}
-	if _, err := RemoveWorkloads(t.Context(), &fakeCluster{}, quiet); err != nil {
-		t.Errorf("without a cluster: %v", err)
+	w := NewWorkloads(&fakeCluster{})
+	if obs, err := w.Observe(t.Context()); err != nil || obs.Exists || !w.Unwanted() {
+		t.Errorf("without a cluster: %+v, %v", obs, err)
 	}
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -94,8 +95,19 @@ func readEnv(path string) (map[string]string, error) {
 // get reads an admin endpoint of the local cloud into v.
 func (c *cloud) get(path string, v any) error { return c.do(http.MethodGet, path, v) }
 
-func (c *cloud) do(method, path string, v any) error {
-	req, err := http.NewRequest(method, c.env["AWS_ENDPOINT_URL"]+"/_localcloud/"+path, nil)
+// post sends in to an admin endpoint as JSON.
+func (c *cloud) post(path string, in any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	return c.send(http.MethodPost, path, bytes.NewReader(body), nil)
+}
+
+func (c *cloud) do(method, path string, v any) error { return c.send(method, path, nil, v) }
+
+func (c *cloud) send(method, path string, in io.Reader, v any) error {
+	req, err := http.NewRequest(method, c.env["AWS_ENDPOINT_URL"]+"/_localcloud/"+path, in)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func TestScripts(t *testing.T) {
+// userSettings are what a developer may have set and scripts must not see.
+var userSettings = []string{"AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "KUBECONFIG"}
+
+func TestScripts(t *testing.T) { runScripts(t, "testdata") }
+
+// runScripts runs the scripts of a folder side by side.
+func runScripts(t *testing.T, dir string) {
+	t.Helper()
 	bin, err := filepath.Abs("../bin")
 	if err != nil {
 		t.Fatal(err)
@@ -22,28 +29,39 @@ func TestScripts(t *testing.T) {
 		}
 	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+		Dir:                 dir,
 		UpdateScripts:       os.Getenv("UPDATE") != "",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("NO_COLOR", "1")
-			for _, name := range []string{"AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "KUBECONFIG"} {
+			for _, name := range userSettings {
 				env.Setenv(name, "")
 			}
 			env.Values[cloudKey{}] = &cloud{}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"cloud":      cmdCloud,
 			"aicluster":  cmdAicluster,
+			"brokengpus": cmdBrokenGPUs,
+			"calls":      cmdCalls,
+			"capacity":   cmdCapacity,
+			"cloud":      cmdCloud,
+			"count":      cmdCount,
+			"emptied":    cmdEmptied,
+			"exits":      cmdExits,
+			"fault":      cmdFault,
 			"inventory":  cmdInventory,
 			"jsonpath":   cmdJSONPath,
-			"calls":      cmdCalls,
-			"settled":    cmdSettled,
-			"emptied":    cmdEmptied,
 			"modelfiles": cmdModelFiles,
+			"network":    cmdNetwork,
+			"owned":      cmdOwned,
+			"settled":    cmdSettled,
+			"signal":     cmdSignal,
+			"single":     cmdSingle,
+			"unchanged":  cmdUnchanged,
+			"waitfor":    cmdWaitFor,
 		},
 	})
 }

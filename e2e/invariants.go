@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,8 +13,11 @@ import (
 // The invariants of the design ("What must always hold"), as script commands:
 //
 //	settled FILE   after up: diff finds nothing, and a second up changes nothing
+//	owned CLUSTER  everything new in the account is the cluster's (ownership.go)
+//	single         nothing was made twice
 //	emptied        after teardown: the account is as it was when the cloud started,
 //	               but for what the receipt says was kept
+//	unchanged      after what was refused: the account is as it was
 //
 // That no secret is printed is checked on every aicluster command.
 
@@ -89,6 +93,59 @@ func cmdSettled(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// cmdSingle checks that nothing was made twice: no two things of a kind have the
+// same name, nodes with their disks and interfaces aside.
+func cmdSingle(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: single")
+	}
+	lines, err := of(ts).inventory()
+	ts.Check(err)
+	seen := map[string]string{}
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "ec2/") {
+			continue // every other service keeps names unique itself
+		}
+		t := parseThing("ec2", line)
+		_, name, _ := strings.Cut(line, t.id)
+		if slices.Contains([]string{"instance", "volume", "network-interface"}, t.kind) || strings.TrimSpace(name) == "" {
+			continue
+		}
+		key := t.kind + t.region + name
+		if seen[key] != "" {
+			ts.Fatalf("made twice:\n  %s\n  %s", seen[key], line)
+		}
+		seen[key] = line
+	}
+}
+
+// cmdCount counts lines of the inventory: "count N REGEXP".
+func cmdCount(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: count N REGEXP")
+	}
+	wanted, err := regexp.Compile(args[1])
+	ts.Check(err)
+	lines, err := of(ts).inventory()
+	ts.Check(err)
+	found := slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return !wanted.MatchString(l) })
+	if len(found) != number(ts, args[0]) {
+		ts.Fatalf("%d lines match %s, wanted %s, of\n  %s", len(found), args[1], args[0], strings.Join(lines, "\n  "))
+	}
+}
+
+// cmdUnchanged checks that the account is what it was when the cloud started.
+func cmdUnchanged(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: unchanged")
+	}
+	lines, err := of(ts).inventory()
+	ts.Check(err)
+	if now, before := strings.Join(lines, "\n")+"\n", ts.ReadFile(startInventory); now != before {
+		ts.Fatalf("the account has changed; before:\n%snow:\n%s", before, now)
+	}
+}
+
 // cmdEmptied checks what must hold after teardown; it reads the receipt from
 // the last command's stdout, which must have been teardown --output json.
 func cmdEmptied(ts *testscript.TestScript, neg bool, args []string) {
@@ -99,7 +156,7 @@ func cmdEmptied(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	now, err := f.inventory()
 	ts.Check(err)
-	before := strings.Split(strings.TrimSpace(ts.ReadFile(startInventory)), "\n")
+	before := strings.Split(strings.TrimSuffix(ts.ReadFile(startInventory), "\n"), "\n")
 	var extra []string
 	for _, line := range now {
 		if !slices.Contains(before, line) && !mentioned(line, kept) {

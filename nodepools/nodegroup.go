@@ -65,6 +65,10 @@ type NodeGroup struct {
 	zones    []string
 	needs    []engine.Resource
 
+	// LeftOut are instance types of the blueprint's pool that its zones do not
+	// offer, so that the node group goes without them.
+	LeftOut []string
+
 	live *types.Nodegroup // nil while it does not exist
 	asg  *scalingGroup    // nil until EKS has made it
 }
@@ -98,7 +102,7 @@ func (g *NodeGroup) Observe(ctx context.Context) (engine.Observation, error) {
 		return engine.Observation{}, cloud.Wrap(g.ID(), "reading the node group", err)
 	}
 	if g.live == nil {
-		return engine.Observation{Changes: []engine.Change{{
+		return engine.Observation{Notes: g.leftOut(), Changes: []engine.Change{{
 			Field: "nodes", Wanted: fmt.Sprintf("%d to %d × %s", g.pool.Nodes.Min, g.pool.Nodes.Max, strings.Join(g.pool.InstanceTypes, " or ")),
 			Policy: engine.PolicyCreate,
 		}}}, nil
@@ -162,8 +166,16 @@ func (g *NodeGroup) nodes() int {
 	return len(g.asg.instances)
 }
 
+// leftOut says which instance types the node group goes without.
+func (g *NodeGroup) leftOut() []string {
+	if len(g.LeftOut) == 0 {
+		return nil
+	}
+	return []string{strings.Join(g.LeftOut, ", ") + ": not offered in " + strings.Join(g.zones, ", ") + ", and left out"}
+}
+
 func (g *NodeGroup) notes() []string {
-	var notes []string
+	notes := g.leftOut()
 	if s := g.live.ScalingConfig; s != nil && g.pool.Nodes.Min < g.pool.Nodes.Max {
 		notes = append(notes, fmt.Sprintf("%s now; the autoscaler owns the number between %d and %d", plural(g.nodes(), "node"), g.pool.Nodes.Min, g.pool.Nodes.Max))
 	}

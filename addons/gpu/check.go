@@ -165,7 +165,14 @@ func summary(r Report) string {
 	if len(r.Nodes) == 0 {
 		return "no nodes"
 	}
-	return fmt.Sprintf("%d of %d nodes have %d GPUs", r.Complete(), len(r.Nodes), r.Nodes[0].Expected)
+	return haveGPUs(r.Complete(), len(r.Nodes), r.Nodes[0].Expected)
+}
+
+func haveGPUs(complete, nodes, gpus int) string {
+	if nodes == 1 {
+		return fmt.Sprintf("%d of 1 node has %d GPUs", complete, gpus)
+	}
+	return fmt.Sprintf("%d of %d nodes have %d GPUs", complete, nodes, gpus)
 }
 
 // Report looks at the pool's GPUs and changes nothing. A cluster that is not
@@ -242,7 +249,7 @@ func (c *Check) waitForGPUs(ctx context.Context, i inspector, p engine.Progress)
 		if lost(report, hopeless) || time.Since(start) > readyLimit {
 			return true, c.failure(report)
 		}
-		p("%s: %d of %d nodes have %d GPUs%s", c.pool.Name, report.Complete(), max(len(report.Nodes), report.MinNodes), c.pool.GPUs(), firstProblem(report))
+		p("%s: %s%s", c.pool.Name, haveGPUs(report.Complete(), max(len(report.Nodes), report.MinNodes), c.pool.GPUs()), firstProblem(report))
 		return false, nil
 	})
 	return nodes, err

@@ -309,7 +309,7 @@ func TestCauses(t *testing.T) {
 		{name: "plugin runs", node: node("n1", offer(0, 0)), state: "ready",
 			objects: []runtime.Object{daemonSet(devicePluginSet, tolerant), &running}, want: "has not reported them yet (operator state: ready); see pod " + running.Name},
 		{name: "seven of eight", node: node("n1", offer(8, 7)), state: "ready",
-			objects: []runtime.Object{daemonSet(devicePluginSet, tolerant), &running}, want: "8 of 8 GPUs (7 allocatable): a GPU is missing or unhealthy; see the logs of pod " + running.Name, hopeless: true},
+			objects: []runtime.Object{daemonSet(devicePluginSet, tolerant), &running}, want: "7 of 8 GPUs are allocatable (capacity 8): a GPU is missing or unhealthy; see the logs of pod " + running.Name, hopeless: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -374,7 +374,7 @@ func TestApplyWaitsUntilAllGPUsAreThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(said[0], "gpu-a100: 1 of 2 nodes have 8 GPUs (n2: 0 of 8 GPUs") {
+	if !strings.HasPrefix(said[0], "gpu-a100: 1 of 2 nodes have 8 GPUs (n2: 0 of 8 GPUs are allocatable") {
 		t.Errorf("said %q", said)
 	}
 }

@@ -88,7 +88,7 @@ func (i inspector) explain(ctx context.Context, node *corev1.Node, n *NodeReport
 	onNode := slices.DeleteFunc(pods.Items, func(p corev1.Pod) bool { return p.Spec.NodeName != node.Name })
 	cause, hopeless := o.cause(node, onNode, n)
 	n.hopeless = hopeless
-	n.Problems = append(n.Problems, fmt.Sprintf("%d of %d GPUs (%d allocatable): %s", n.Capacity, n.Expected, n.Allocatable, cause))
+	n.Problems = append(n.Problems, fmt.Sprintf("%d of %d GPUs are allocatable (capacity %d): %s", n.Allocatable, n.Expected, n.Capacity, cause))
 	return nil
 }
 

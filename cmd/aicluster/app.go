@@ -111,7 +111,7 @@ func (a *app) end(err error) int {
 		a.console.ShowError(err)
 		var usage *usageError
 		if errors.As(err, &usage) {
-			a.console.Hint("aicluster --help")
+			a.console.Hint("aicluster --help, or aicluster COMMAND --help")
 		}
 	}
 	return code

@@ -6,13 +6,14 @@ import (
 
 	"aicluster/blueprints"
 	"aicluster/cmd/aicluster/ui"
+	"aicluster/provision/engine"
 )
 
 // The exit codes of aicluster. docs/guide.md repeats this table.
 const (
 	exitOK          = 0   // done; diff: nothing differs
 	exitDiffers     = 1   // diff: something differs
-	exitUsage       = 2   // wrong command line or blueprint; nothing was touched
+	exitUsage       = 2   // wrong command line or blueprint, or a change that is refused; nothing was touched
 	exitFailed      = 3   // AWS, Kubernetes or the machine refused something
 	exitVerify      = 4   // the GPUs are not what they should be
 	exitLeft        = 5   // teardown left something behind
@@ -41,12 +42,13 @@ func (e shown) Unwrap() error { return e.error }
 func exitCode(err error) int {
 	var usage *usageError
 	var problems blueprints.Problems
+	var refused *engine.RefusedError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errDiffers):
 		return exitDiffers
-	case errors.As(err, &usage), errors.As(err, &problems):
+	case errors.As(err, &usage), errors.As(err, &problems), errors.As(err, &refused):
 		return exitUsage
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted

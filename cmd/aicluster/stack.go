@@ -33,6 +33,7 @@ type stack struct {
 // stackOptions are what the command line adds to a blueprint.
 type stackOptions struct {
 	teardown    bool   // stand on what exists; ask nothing about what could be made
+	lost        bool   // the blueprint is made up, see lostBlueprint
 	deleteData  bool   // the models bucket goes, too
 	chartMirror string // stands in for all chart repositories
 }
@@ -71,6 +72,7 @@ func newStack(ctx context.Context, clients *cloud.Clients, b *blueprints.Bluepri
 		s.addEKSAddons,
 		s.addReleases,
 		s.addChecks,
+		s.addWorkloads,
 		s.addModels,
 	} {
 		if err := step(ctx); err != nil {
@@ -111,6 +113,15 @@ func (s *builder) addNetwork(ctx context.Context) error {
 	if s.layout, err = choose(ctx, s.clients.EC2, s.blueprint); err != nil {
 		return err
 	}
+	if s.options.lost && len(s.layout.Zones) == 0 { // it may stand in somebody's VPC
+		live, err := controlplane.LiveNetwork(ctx, s.clients.EKS, s.owner.Cluster)
+		if err != nil {
+			return err
+		}
+		if live.VPCID != "" {
+			s.blueprint.Network = live
+		}
+	}
 	s.network = network.New(s.clients.EC2, s.owner, s.blueprint, s.layout)
 	s.add(s.network.Resources()...)
 	return nil
@@ -150,9 +161,15 @@ func (s *builder) addNodePools(context.Context) error {
 	s.add(s.forNode...)
 	for _, pool := range s.blueprint.NodePools {
 		zones := s.layout.PoolZones[pool.Name]
+		var leftOut []string
+		if types := s.layout.PoolTypes[pool.Name]; len(types) > 0 {
+			leftOut = slices.DeleteFunc(slices.Clone(pool.InstanceTypes), func(t string) bool { return slices.Contains(types, t) })
+			pool.InstanceTypes = types
+		}
 		template := nodepools.NewLaunchTemplate(s.clients.EC2, s.owner, pool)
 		group := nodepools.NewNodeGroup(s.clients.EKS, s.clients.AutoScaling, s.owner, pool, s.cluster, template, s.nodes, s.network, zones,
 			slices.Concat(s.forNode, s.network.NodeNeeds(zones...))...)
+		group.LeftOut = leftOut
 		s.add(template, group)
 		s.pools = append(s.pools, group)
 		s.groups = append(s.groups, group)
@@ -276,8 +293,18 @@ func (s *builder) addChecks(context.Context) error {
 	return nil
 }
 
+// addWorkloads: what users put on the cluster and what would outlive it. It goes
+// first, while everything that it takes to remove it still runs.
+func (s *builder) addWorkloads(context.Context) error {
+	s.add(addons.NewWorkloads(s.cluster, slices.Concat(s.daemons, s.workloads, s.groups)...))
+	return nil
+}
+
 // addModels: the bucket and the weights in it. They need no cluster.
-func (s *builder) addModels(context.Context) error {
+func (s *builder) addModels(ctx context.Context) error {
+	if s.options.lost {
+		return s.addFoundBuckets(ctx)
+	}
 	if s.blueprint.Models == nil {
 		return nil
 	}
@@ -288,6 +315,20 @@ func (s *builder) addModels(context.Context) error {
 		m := modelstore.NewModel(s.bucket, seed, s.blueprint.Dir)
 		s.add(m)
 		s.models = append(s.models, m)
+	}
+	return nil
+}
+
+// addFoundBuckets: with the blueprint, the bucket's name is lost, too.
+func (s *builder) addFoundBuckets(ctx context.Context) error {
+	names, err := modelstore.Owned(ctx, s.clients.S3, s.owner, s.blueprint.Metadata.Region)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		b := modelstore.NewNamedBucket(s.clients.S3, s.owner, s.blueprint.Metadata.Region, name)
+		b.DeleteData = s.options.deleteData
+		s.add(b)
 	}
 	return nil
 }

@@ -45,6 +45,7 @@ func (a *app) openForTeardown(ctx *cli.Context, o stackOptions) (*session, error
 	if err != nil {
 		return nil, err
 	}
+	o.lost = true
 	return a.openBlueprint(ctx.Context, lostBlueprint(name, region), o)
 }
 

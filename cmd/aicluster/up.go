@@ -64,7 +64,7 @@ func (s *session) agree(ctx context.Context, plan *engine.Plan, yes bool) error 
 	if refused := plan.Refused(); len(refused) > 0 {
 		var errs []error
 		for _, c := range refused {
-			errs = append(errs, &usageError{fmt.Sprintf("%s: %s cannot change from %v to %v on a living cluster: %s", c.Resource, c.Field, c.Live, c.Wanted, c.Hint)})
+			errs = append(errs, &engine.RefusedError{Change: c})
 		}
 		return errors.Join(errs...)
 	}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
@@ -22,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
@@ -69,6 +71,7 @@ func New(ctx context.Context, region, version string) (*Clients, error) {
 	cfg, err := config.LoadDefaultConfig(ctx,
 		config.WithRegion(region),
 		config.WithRetryer(newRetryer),
+		config.WithLogger(logging.Nop{}), // its warnings would stand between our own lines
 		config.WithAPIOptions(apiOptions(&c.calls, version)),
 	)
 	if err != nil {
@@ -95,10 +98,16 @@ type Identity struct {
 	ARN     string
 }
 
+// identityAttempts bounds the first call of a run: where it fails, a person
+// waits, and nothing is lost by failing soon.
+const identityAttempts = 3
+
 // Identity asks STS whose credentials these are. It is the cheapest proof that
 // they work at all; its error says what to do when they do not.
 func (c *Clients) Identity(ctx context.Context) (Identity, error) {
-	out, err := c.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	out, err := c.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}, func(o *sts.Options) {
+		o.Retryer = retry.AddWithMaxAttempts(o.Retryer, identityAttempts)
+	})
 	if err != nil {
 		return Identity{}, Wrap("credentials", "asking AWS whose they are", err)
 	}

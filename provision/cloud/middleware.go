@@ -60,12 +60,17 @@ func Mutating(operation string) bool {
 	return true
 }
 
+// maxAttempts bounds how often one call is sent. With AWS's backoff of up to
+// 20 seconds, the last attempts are minutes after the first: an account's other
+// users can throttle a call for that long.
+const maxAttempts = 10
+
 // newRetryer retries what can heal: throttling and server faults, with AWS's
 // default backoff. A lack of capacity is none of these although EC2 answers it
 // with HTTP 500.
 func newRetryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts = 6
+		o.MaxAttempts = maxAttempts
 		o.Retryables = append([]retry.IsErrorRetryable{
 			retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 				if IsCapacity(err) {

@@ -200,3 +200,20 @@ func (c *Cluster) TargetVersion() string {
 	}
 	return c.Version()
 }
+
+// LiveNetwork is where a cluster stands, for a teardown without its blueprint;
+// the zero value if there is no such cluster.
+func LiveNetwork(ctx context.Context, api API, cluster string) (blueprints.Network, error) {
+	out, err := api.DescribeCluster(ctx, &eks.DescribeClusterInput{Name: &cluster})
+	if cloud.IsNotFound(err) {
+		return blueprints.Network{}, nil
+	}
+	if err != nil {
+		return blueprints.Network{}, cloud.Wrap("cluster/"+cluster, "reading where it stands", err)
+	}
+	vpc := out.Cluster.ResourcesVpcConfig
+	if vpc == nil {
+		return blueprints.Network{}, nil
+	}
+	return blueprints.Network{VPCID: aws.ToString(vpc.VpcId), SubnetIDs: vpc.SubnetIds}, nil
+}

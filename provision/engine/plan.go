@@ -187,11 +187,22 @@ func ids(nodes []*node) []string {
 	return out
 }
 
-// refusedError says which changes of a resource cannot be made.
-func refusedError(id string, changes []Change) error {
+// RefusedError is a change that cannot be made to a living cluster.
+type RefusedError struct{ Change }
+
+func (e *RefusedError) Error() string {
+	msg := fmt.Sprintf("%s: %s cannot change from %v to %v on a living cluster", e.Resource, e.Field, e.Live, e.Wanted)
+	if e.Hint != "" {
+		msg += ": " + e.Hint
+	}
+	return msg
+}
+
+// refusal is the first change that cannot be made, or nil.
+func refusal(changes []Change) error {
 	for _, c := range changes {
 		if c.Policy == PolicyRefused {
-			return fmt.Errorf("%s: %s cannot change from %v to %v on a living cluster", id, c.Field, c.Live, c.Wanted)
+			return &RefusedError{c}
 		}
 	}
 	return nil

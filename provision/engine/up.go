@@ -145,7 +145,7 @@ func (u *upWalk) apply(ctx context.Context, n *node, r *StepResult, start time.T
 	if r.Action == ActionNone {
 		return nil
 	}
-	if err := refusedError(n.id, obs.Changes); err != nil {
+	if err := refusal(obs.Changes); err != nil {
 		return err
 	}
 	u.emit(Event{Resource: n.id, Action: r.Action, State: Started})

@@ -19,12 +19,13 @@ import (
 	"aicluster/provision/engine"
 )
 
-// What an upload uses. Each file in flight holds up to six parts, which makes
-// about 200 MiB in all. Parts grow when a file has more than S3's 10,000.
+// What an upload uses. Each file in flight holds up to four parts, which makes
+// 40 MiB in all, beside an up that needs memory for Helm at the same time. Parts
+// grow when a file has more than S3's 10,000.
 const (
-	filesAtOnce = 4
-	partsAtOnce = 4
-	partSize    = 8 << 20 // bytes
+	filesAtOnce = 2
+	partsAtOnce = 2
+	partSize    = 5 << 20 // bytes; the smallest that S3 takes
 	// abortTimeout bounds the call that takes back the parts of a failed upload.
 	abortTimeout = 15 * time.Second
 )

@@ -44,6 +44,9 @@ type Layout struct {
 	// PoolZones are the zones in which a pool's nodes can run: of the network's
 	// zones those that offer at least one of its types, sorted.
 	PoolZones map[string][]string
+	// PoolTypes are a pool's instance types that its zones offer, in its own
+	// order. EKS refuses a node group that names any other.
+	PoolTypes map[string][]string
 	// NATZones are the zones in which a NAT gateway or its address exists already.
 	NATZones []string
 }
@@ -200,12 +203,13 @@ func (c *choice) check() error {
 			}
 		}
 		allowed := c.allowed(pool)
+		if slices.ContainsFunc(allowed, func(z string) bool { return c.fits(pool, z) }) {
+			continue // one type is enough; the others are left out
+		}
 		for _, kind := range pool.InstanceTypes {
-			everywhere := c.usableZones(kind)
-			switch {
-			case len(everywhere) == 0:
+			if everywhere := c.usableZones(kind); len(everywhere) == 0 {
 				fault("choose another instance type or region", "pool %s: %s is not offered in any zone of %s", pool.Name, kind, c.b.Metadata.Region)
-			case !slices.ContainsFunc(everywhere, func(z string) bool { return slices.Contains(allowed, z) }):
+			} else {
 				fault("choose zones or an instance type that fit each other", "pool %s: %s is not offered in %s, only in %s",
 					pool.Name, kind, strings.Join(allowed, ", "), strings.Join(everywhere, ", "))
 			}
@@ -309,7 +313,7 @@ func (c *choice) layout(names []string) (Layout, error) {
 			fmt.Sprintf("EKS needs subnets in at least %d zones, and there is only %s", minZones, cmp.Or(strings.Join(names, ", "), "none")),
 			"name subnets or zones in at least two availability zones")
 	}
-	l := Layout{PoolZones: map[string][]string{}, NATZones: c.nats}
+	l := Layout{PoolZones: map[string][]string{}, PoolTypes: map[string][]string{}, NATZones: c.nats}
 	for _, pool := range c.b.NodePools {
 		zones := slices.DeleteFunc(slices.Clone(names), func(z string) bool { return !c.fits(pool, z) })
 		if len(zones) == 0 {
@@ -318,6 +322,9 @@ func (c *choice) layout(names []string) (Layout, error) {
 				"choose another instance type, or other zones")
 		}
 		l.PoolZones[pool.Name] = zones
+		l.PoolTypes[pool.Name] = slices.DeleteFunc(slices.Clone(pool.InstanceTypes), func(kind string) bool {
+			return !slices.ContainsFunc(zones, func(z string) bool { return c.offered[kind][z] })
+		})
 	}
 	for _, name := range names {
 		l.Zones = append(l.Zones, Zone{Name: name, ID: cmp.Or(c.zones[name], c.live[name].id), Public: c.live[name].public, Private: c.live[name].private})

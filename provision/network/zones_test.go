@@ -21,6 +21,7 @@ func TestChooseZones(t *testing.T) {
 		live    string   // letters of zones with subnets
 		want    string   // letters
 		gpu     string   // letters of pool gpu's zones
+		types   string   // pool gpu's types, if it is checked
 		err     string
 	}{
 		{name: "cpu only", pools: []blueprints.NodePool{system}, want: "abc"},
@@ -29,6 +30,7 @@ func TestChooseZones(t *testing.T) {
 		{name: "the blueprint's zones", pools: []blueprints.NodePool{system, gpu}, network: []string{"a", "d"}, want: "ad", gpu: "d"},
 		{name: "the pool's zones", pools: []blueprints.NodePool{system, pool("gpu", []string{"p4d.24xlarge"}, region+"d")}, want: "abd", gpu: "d"},
 		{name: "several types", pools: []blueprints.NodePool{system, gpu, spot}, want: "abd", gpu: "bd"},
+		{name: "one type is offered nowhere", pools: []blueprints.NodePool{system, pool("gpu", []string{"p4d.24xlarge", "p5.48xlarge"})}, want: "abd", gpu: "bd", types: "p4d.24xlarge"},
 		{name: "offered nowhere", pools: []blueprints.NodePool{pool("gpu", []string{"p5.48xlarge"})}, err: "pool gpu: p5.48xlarge is not offered in any zone of " + region},
 		{name: "not in its zones", pools: []blueprints.NodePool{pool("gpu", []string{"p4d.24xlarge"}, region+"a")}, err: "pool gpu: p4d.24xlarge is not offered in " + region + "a, only in " + region + "b, " + region + "d"},
 		{name: "not in the network's", pools: []blueprints.NodePool{gpu}, network: []string{"a", "c"}, err: "only in " + region + "b"},
@@ -63,6 +65,9 @@ func TestChooseZones(t *testing.T) {
 			}
 			if got := letters(layout.PoolZones["gpu"]); got != test.gpu {
 				t.Errorf("the GPU pool's zones %s, want %s", got, test.gpu)
+			}
+			if got := strings.Join(layout.PoolTypes["gpu"], " "); test.types != "" && got != test.types {
+				t.Errorf("the GPU pool's types %s, want %s", got, test.types)
 			}
 		})
 	}

@@ -35,6 +35,7 @@ const (
 	AddonDelete         Step = "eks.addon.delete"
 	AccessPropagation   Step = "eks.access.propagation" // an access entry takes effect
 	PodStart            Step = "kubernetes.pod.start"   // image pull and container start
+	PodRun              Step = "kubernetes.pod.run"     // a container that does its work and ends
 	GPUOperand          Step = "gpu.operand.start"      // one more wait per GPU operand pod: large images, validation
 	LoadBalancerCreate  Step = "elbv2.loadBalancer.create"
 	LoadBalancerDelete  Step = "elbv2.loadBalancer.delete" // after the call: interfaces are released
@@ -61,6 +62,7 @@ func Profile() map[Step]time.Duration {
 		AddonDelete:         10 * time.Second,
 		AccessPropagation:   3 * time.Second,
 		PodStart:            10 * time.Second,
+		PodRun:              3 * time.Second,
 		GPUOperand:          20 * time.Second,
 		LoadBalancerCreate:  2 * time.Minute,
 		LoadBalancerDelete:  30 * time.Second,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -159,16 +160,26 @@ func runControllerManager(ctx context.Context, s settings) error {
 	return controllermanager.Run(ctx, c.Complete())
 }
 
-func runScheduler(ctx context.Context) error {
+// podMaxBackoff is kube-scheduler's default: how long a pod that did not fit
+// waits, at most, before it is looked at again.
+const podMaxBackoff = 10 * time.Second
+
+// schedulerConfig is kube-scheduler's configuration file. The backoff is in
+// whole seconds, at least one; no flag sets it.
+const schedulerConfig = `apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+podMaxBackoffSeconds: %d
+leaderElection: {leaderElect: false}
+clientConnection: {kubeconfig: %s, qps: 200, burst: 400}
+`
+
+func runScheduler(ctx context.Context, s settings) error {
+	text := fmt.Sprintf(schedulerConfig, max(1, int(s.clock.Scale(podMaxBackoff).Seconds())), fileAdminConfig)
+	if err := os.WriteFile(fileSchedulerConfig, []byte(text), 0o600); err != nil {
+		return err
+	}
 	o := scheduleroptions.NewOptions()
-	err := parseFlags(*o.Flags, []string{
-		"--kubeconfig=" + fileAdminConfig,
-		"--leader-elect=false",
-		"--secure-port=0",
-		"--kube-api-qps=200",
-		"--kube-api-burst=400",
-	})
-	if err != nil {
+	if err := parseFlags(*o.Flags, []string{"--config=" + fileSchedulerConfig, "--secure-port=0"}); err != nil {
 		return err
 	}
 	config, sched, err := scheduler.Setup(ctx, o)

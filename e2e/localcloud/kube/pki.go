@@ -31,6 +31,8 @@ const (
 	fileServiceAccount = "service-account.key"
 	fileAdminConfig    = "admin.kubeconfig"
 	fileWebhookConfig  = "token-webhook.kubeconfig"
+
+	fileSchedulerConfig = "scheduler.yaml"
 )
 
 // certLife outlasts any run of the local cloud.

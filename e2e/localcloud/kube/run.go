@@ -130,7 +130,7 @@ func runControlPlane(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 		run("kube-controller-manager", func(ctx context.Context) error { return runControllerManager(ctx, s) })
-		run("kube-scheduler", runScheduler)
+		run("kube-scheduler", func(ctx context.Context) error { return runScheduler(ctx, s) })
 		run("kubelets", kubelets.run)
 		if err := json.NewEncoder(out).Encode(report{Port: listener.Addr().(*net.TCPAddr).Port}); err != nil {
 			return err

@@ -16,17 +16,13 @@ import (
 //go:embed stages.yaml
 var stagesYAML []byte
 
-// oneShot is how long a container that does its work and ends takes for it at
-// speed 1: about what nvidia-smi or a database migration hook needs.
-const oneShot = 3 * time.Second
-
 type stages = map[internalversion.StageResourceRef][]*internalversion.Stage
 
 // loadStages returns KWOK's stages with the clock's durations.
 func loadStages(c *clock.Clock) (stages, error) {
 	delays := map[string]time.Duration{
 		"pod-start":    c.Duration(clock.PodStart),
-		"pod-complete": c.Scale(oneShot),
+		"pod-complete": c.Duration(clock.PodRun),
 	}
 	out := stages{}
 	for _, doc := range bytes.Split(stagesYAML, []byte("\n---\n")) {

@@ -47,7 +47,7 @@ func ParseSignature(r *http.Request) (sig Signature, ok bool) {
 		signature:     q.Get("X-Amz-Signature"),
 		token:         q.Get("X-Amz-Security-Token"),
 	}
-	sig.Expires = 15 * time.Minute // what STS takes when it is not said
+	sig.Expires = stsExpiry
 	if q.Has("X-Amz-Expires") {
 		seconds, err := strconv.Atoi(q.Get("X-Amz-Expires"))
 		if err != nil {
@@ -55,8 +55,18 @@ func ParseSignature(r *http.Request) (sig Signature, ok bool) {
 		}
 		sig.Expires = time.Duration(seconds) * time.Second
 	}
-	return sig, sig.setScope(q.Get("X-Amz-Credential"), q.Get("X-Amz-Date"))
+	ok = sig.setScope(q.Get("X-Amz-Credential"), q.Get("X-Amz-Date"))
+	if sig.Service == "sts" {
+		sig.Expires = stsExpiry
+	}
+	return sig, ok
 }
+
+// stsExpiry is how long STS takes a presigned request, whatever its
+// X-Amz-Expires says: kubectl's tokens say 60 seconds and are good for 15
+// minutes (aws-iam-authenticator, pkg/token/token.go, "presigned STS urls are
+// valid for 15 minutes").
+const stsExpiry = 15 * time.Minute
 
 func parseHeader(r *http.Request, auth string) (Signature, bool) {
 	sig := Signature{token: r.Header.Get("X-Amz-Security-Token")}

@@ -1,0 +1,98 @@
+package e2e
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/eks"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// What goes wrong with the cloud itself, as script commands.
+
+// faultUsage is how "fault" is written. OPERATION is SERVICE:NAME, either with
+// wildcards; N is how many calls go wrong, all if it is left out.
+const faultUsage = `usage: fault throttle OPERATION [N]
+       fault loseReply OPERATION [N]
+       fault error OPERATION STATUS CODE MESSAGE [N]
+       fault clear`
+
+// cmdFault makes AWS's answers go wrong.
+func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
+	f := of(ts)
+	if len(args) == 1 && args[0] == "clear" {
+		ts.Check(f.do("DELETE", "faults", nil))
+		return
+	}
+	fault := map[string]any{}
+	if neg || len(args) < 2 {
+		ts.Fatalf(faultUsage)
+	}
+	fault["kind"] = args[0]
+	fault["service"], fault["operation"], _ = strings.Cut(args[1], ":")
+	args = args[2:]
+	if fault["kind"] == "error" {
+		if len(args) < 3 {
+			ts.Fatalf(faultUsage)
+		}
+		fault["status"], fault["code"], fault["message"] = number(ts, args[0]), args[1], args[2]
+		args = args[3:]
+	}
+	switch len(args) {
+	case 0:
+	case 1:
+		fault["count"] = number(ts, args[0])
+	default:
+		ts.Fatalf(faultUsage)
+	}
+	ts.Check(f.post("faults", fault))
+}
+
+// cmdCapacity says how many instances of a type there are to be had in a
+// region: "capacity REGION TYPE N" or "capacity REGION TYPE any".
+func cmdCapacity(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: capacity REGION TYPE N|any")
+	}
+	n := -1
+	if args[2] != "any" {
+		n = number(ts, args[2])
+	}
+	ts.Check(of(ts).post("capacity", map[string]any{"region": args[0], "instanceType": args[1], "count": n}))
+}
+
+// cmdBrokenGPUs says how many GPUs of each instance are broken, of those that
+// run and those to come: "brokengpus N".
+func cmdBrokenGPUs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: brokengpus N")
+	}
+	ts.Check(of(ts).post("gpus", map[string]any{"broken": number(ts, args[0])}))
+}
+
+func number(ts *testscript.TestScript, s string) int {
+	n, err := strconv.Atoi(s)
+	ts.Check(err)
+	return n
+}
+
+// cmdWaitFor waits until EKS reports a status of a node group:
+// "waitfor STATUS CLUSTER REGION NODEGROUP".
+func cmdWaitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: waitfor STATUS CLUSTER REGION NODEGROUP")
+	}
+	api := eks.NewFromConfig(of(ts).config(args[2]))
+	status := ""
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		out, err := api.DescribeNodegroup(context.Background(), &eks.DescribeNodegroupInput{ClusterName: &args[1], NodegroupName: &args[3]})
+		ts.Check(err)
+		if status = string(out.Nodegroup.Status); status == args[0] {
+			return
+		}
+	}
+	ts.Fatalf("node group %s is %s after a minute", args[3], status)
+}
