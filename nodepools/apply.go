@@ -30,12 +30,13 @@ func (g *NodeGroup) Apply(ctx context.Context, p engine.Progress) error {
 		}
 		g.live, g.asg = nil, nil
 	}
-	if g.live == nil {
+	resumed := g.live != nil
+	if !resumed {
 		if err := g.create(ctx, p); err != nil {
 			return err
 		}
 	}
-	if err := g.waitActive(ctx, p); err != nil {
+	if err := g.waitActive(ctx, resumed, p); err != nil {
 		return err
 	}
 	if err := g.update(ctx, p); err != nil {
@@ -72,8 +73,8 @@ func (g *NodeGroup) create(ctx context.Context, p engine.Progress) error {
 
 // waitActive waits until the node group is active. Why it is not is read while
 // waiting: EKS itself would say so only after its own half hour.
-func (g *NodeGroup) waitActive(ctx context.Context, p engine.Progress) error {
-	w := watch{group: g}
+func (g *NodeGroup) waitActive(ctx context.Context, resumed bool, p engine.Progress) error {
+	w := watch{group: g, resumed: resumed}
 	err := cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
 		if err := g.read(ctx); err != nil {
 			return true, err
@@ -159,11 +160,11 @@ func (g *NodeGroup) run(ctx context.Context, doing string, p engine.Progress, se
 			return cloud.Wrap(g.ID(), doing, err)
 		}
 	}
-	return g.waitActive(ctx, p)
+	return g.waitActive(ctx, true, p)
 }
 
 func (g *NodeGroup) waitUpdate(ctx context.Context, doing string, update *types.Update, p engine.Progress) error {
-	w := watch{group: g}
+	w := watch{group: g, resumed: true}
 	return cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
 		out, err := g.eks.DescribeUpdate(ctx, &eks.DescribeUpdateInput{
 			Name: aws.String(g.cluster.Name()), NodegroupName: &g.pool.Name, UpdateId: update.Id,

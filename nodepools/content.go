@@ -2,6 +2,7 @@ package nodepools
 
 import (
 	"encoding/base64"
+	"fmt"
 	"maps"
 	"strings"
 
@@ -133,6 +134,15 @@ func (c content) changes(wanted content) []engine.Change {
 		add("metadata.tags", c.tags, wanted.tags)
 	}
 	return changes
+}
+
+// creation says what the first version will say.
+func (c content) creation() []engine.Change {
+	return []engine.Change{
+		{Field: "rootVolume", Wanted: fmt.Sprintf("%d GiB %s", c.node.rootGiB, disk(c.node)), Policy: engine.PolicyCreate},
+		{Field: "localStorage", Wanted: describeUserData(c.node.userData), Policy: engine.PolicyCreate},
+		{Field: "metadataOptions", Wanted: fmt.Sprintf("IMDSv2 %s, hop limit %d", c.node.tokens, c.node.hopLimit), Policy: engine.PolicyCreate},
+	}
 }
 
 func disk(n nodeContent) string {

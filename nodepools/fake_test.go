@@ -230,6 +230,7 @@ func (f *fakeCloud) DescribeScalingActivities(context.Context, *autoscaling.Desc
 // fails adds a launch in a zone that failed with these words.
 func (f *fakeCloud) fails(zone, words string) {
 	a := astypes.Activity{
+		ActivityId: aws.String(strconv.Itoa(len(f.failures))),
 		StatusCode: astypes.ScalingActivityStatusCodeFailed, StatusMessage: &words, StartTime: aws.Time(time.Now()),
 		Details: aws.String(fmt.Sprintf(`{"Subnet ID":"subnet-%s","Availability Zone":"%s"}`, zone, zone)),
 	}

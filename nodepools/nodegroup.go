@@ -3,6 +3,8 @@ package nodepools
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -102,10 +104,7 @@ func (g *NodeGroup) Observe(ctx context.Context) (engine.Observation, error) {
 		return engine.Observation{}, cloud.Wrap(g.ID(), "reading the node group", err)
 	}
 	if g.live == nil {
-		return engine.Observation{Notes: g.leftOut(), Changes: []engine.Change{{
-			Field: "nodes", Wanted: fmt.Sprintf("%d to %d × %s", g.pool.Nodes.Min, g.pool.Nodes.Max, strings.Join(g.pool.InstanceTypes, " or ")),
-			Policy: engine.PolicyCreate,
-		}}}, nil
+		return engine.Observation{Notes: g.leftOut(), Changes: g.creation()}, nil
 	}
 	obs := engine.Observation{Exists: true, Detail: g.describe(), Notes: g.notes()}
 	if owner := g.live.Tags[cloud.TagCluster]; owner != g.owner.Cluster {
@@ -118,6 +117,25 @@ func (g *NodeGroup) Observe(ctx context.Context) (engine.Observation, error) {
 	}
 	obs.Changes = g.changes()
 	return obs, nil
+}
+
+// creation says what will be made, defaults too.
+func (g *NodeGroup) creation() []engine.Change {
+	var out []engine.Change
+	add := func(field string, wanted any) {
+		out = append(out, engine.Change{Field: field, Wanted: wanted, Policy: engine.PolicyCreate})
+	}
+	add("nodes", fmt.Sprintf("%d to %d × %s, %s", g.pool.Nodes.Min, g.pool.Nodes.Max, strings.Join(g.pool.InstanceTypes, " or "), capacityWord(capacityType(g.pool.Capacity))))
+	add("zones", strings.Join(g.zones, ", "))
+	add("amiType", string(amiType(g.pool)))
+	all := labels(g.pool)
+	for _, k := range slices.Sorted(maps.Keys(all)) {
+		add("labels."+k, all[k])
+	}
+	for _, t := range taints(g.pool.Taints) {
+		add("taints", describeTaint(t))
+	}
+	return out
 }
 
 // read fills g.live and g.asg. Without a cluster there is no node group.

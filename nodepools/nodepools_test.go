@@ -294,6 +294,31 @@ func TestCapacityHeals(t *testing.T) {
 	})
 }
 
+// TestResumeAfterCapacity runs again after a lack of capacity. Launches that
+// failed before say nothing of now; that there is still none shows in time.
+func TestResumeAfterCapacity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.takes = time.Minute
+		f.fails("ra", dryA)
+		f.fails("rb", dryA)
+		f.issues = []types.Issue{{Code: types.NodegroupIssueCodeAsgInstanceLaunchFailures, Message: aws.String(dryA)}}
+		lt, g := pair(f, gpuPool())
+		converge(t, lt)
+		observe(t, g)
+		if err := g.Apply(t.Context(), quiet); !cloud.IsCapacity(err) {
+			t.Fatalf("error %v", err)
+		}
+		observe(t, g)
+		start := time.Now()
+		if err := g.Apply(t.Context(), quiet); err == nil || time.Since(start) < 30*time.Second || time.Since(start) > 2*time.Minute {
+			t.Errorf("still dry: %v after %v", err, time.Since(start))
+		}
+		time.AfterFunc(40*time.Second, func() { f.failures, f.issues = nil, nil })
+		converge(t, g)
+	})
+}
+
 // TestResume applies to what a run that died, or a creation that failed, left behind.
 func TestResume(t *testing.T) {
 	for _, test := range []struct {

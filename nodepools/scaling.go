@@ -66,6 +66,7 @@ func readScalingGroup(ctx context.Context, api AutoScalingAPI, ng *types.Nodegro
 
 // launch is one attempt of Auto Scaling to launch an instance.
 type launch struct {
+	id     string
 	zone   string // empty when unknown
 	failed bool
 	words  string // why it failed
@@ -86,7 +87,7 @@ func readLaunches(ctx context.Context, api AutoScalingAPI, group string) ([]laun
 	var launches []launch
 	for _, a := range out.Activities {
 		words := aws.ToString(a.StatusMessage)
-		l := launch{zone: cmp.Or(activityZone(a), cloud.LaunchZone(words)), words: words}
+		l := launch{id: aws.ToString(a.ActivityId), zone: cmp.Or(activityZone(a), cloud.LaunchZone(words)), words: words}
 		// A cancelled activity was ended by a later decision of the group, not by a fault.
 		l.failed = a.StatusCode == astypes.ScalingActivityStatusCodeFailed
 		launches = append(launches, l)

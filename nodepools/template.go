@@ -86,7 +86,7 @@ func (l *LaunchTemplate) Observe(ctx context.Context) (engine.Observation, error
 		return engine.Observation{}, cloud.Wrap(l.ID(), "reading the launch template", err)
 	}
 	if l.id == "" {
-		return engine.Observation{}, nil
+		return engine.Observation{Changes: l.wanted().creation()}, nil
 	}
 	obs := engine.Observation{Exists: true, Detail: fmt.Sprintf("%s, version %d", l.name(), l.current)}
 	if owner := l.tags[cloud.TagCluster]; owner != l.owner.Cluster {

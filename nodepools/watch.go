@@ -27,9 +27,13 @@ const capacityGrace = 60 * time.Second
 // heal by itself.
 type watch struct {
 	group *NodeGroup
+	// resumed says that the node group was there before: what it reports at the
+	// first look may be over since, as a lack of capacity often is.
+	resumed bool
 
-	seen  int       // looks in a row at which there was a fault
-	first time.Time // the first of them
+	old   map[string]bool // launches that a resumed watch found at its first look
+	seen  int             // looks in a row at which there was a fault
+	first time.Time       // the first of them
 }
 
 // fault is why there are no nodes.
@@ -53,8 +57,8 @@ func (w *watch) look(ctx context.Context) error {
 		w.first = time.Now()
 	}
 	w.seen++
-	healing := cloud.IsCapacity(f.err) && !w.triedAll(f) && time.Since(w.first) < capacityGrace
-	if w.seen < looks || healing {
+	mayHeal := cloud.IsCapacity(f.err) && !w.triedAll(f) || w.resumed && f.launches == 0
+	if w.seen < looks || mayHeal && time.Since(w.first) < capacityGrace {
 		return nil
 	}
 	return w.failure(f)
@@ -78,7 +82,7 @@ func (w *watch) fault(ctx context.Context) (*fault, error) {
 		if err != nil {
 			return nil, err
 		}
-		if f := launchFault(launches); f != nil {
+		if f := launchFault(w.fresh(launches)); f != nil {
 			return f, nil
 		}
 	}
@@ -86,6 +90,17 @@ func (w *watch) fault(ctx context.Context) (*fault, error) {
 		return issueFault(list), nil
 	}
 	return nil, nil
+}
+
+// fresh leaves out the launches of before the watch began.
+func (w *watch) fresh(launches []launch) []launch {
+	if w.resumed && w.old == nil {
+		w.old = map[string]bool{}
+		for _, l := range launches {
+			w.old[l.id] = true
+		}
+	}
+	return slices.DeleteFunc(launches, func(l launch) bool { return w.old[l.id] })
 }
 
 // joinFault is about instances that run and do not become nodes: a fault only if
@@ -174,6 +189,7 @@ func (w *watch) doing(f *fault) string {
 
 // final is the error of a node group that EKS has given up.
 func (w *watch) final(ctx context.Context) error {
+	w.resumed, w.old = false, nil // it ended now, whenever its launches failed
 	f, err := w.fault(ctx)
 	if err != nil {
 		return err

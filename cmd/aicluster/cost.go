@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -27,8 +28,10 @@ type costs struct {
 	err                                  error    // why it is not known
 }
 
-// Total is in US dollars an hour.
-func (c costs) Total() float64 { return c.controlPlane + c.natGateways + c.instances }
+// Total is in US dollars an hour, to a millionth: no price is finer.
+func (c costs) Total() float64 {
+	return math.Round((c.controlPlane+c.natGateways+c.instances)*1e6) / 1e6
+}
 
 // Source says where the prices come from and what they leave out.
 func (c costs) Source() string {

@@ -44,7 +44,7 @@ type verifyDocument struct {
 
 // verify runs the checks of all pools with GPUs side by side.
 func (s *session) verify(ctx context.Context) error {
-	d := verifyDocument{Cluster: s.blueprint.Metadata.Name, Verified: true, NodePools: make([]gpu.Report, len(s.stack.checks))}
+	d := verifyDocument{Cluster: s.blueprint.Metadata.Name, Verified: true, NodePools: make([]gpu.Report, len(s.stack.checks)), Errors: []ui.Failure{}}
 	errs := make([]error, len(s.stack.checks))
 	var wg sync.WaitGroup
 	for i, c := range s.stack.checks {

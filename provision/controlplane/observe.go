@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/eks/types"
 
+	"aicluster/blueprints"
 	"aicluster/provision/cloud"
 	"aicluster/provision/engine"
 )
@@ -22,7 +23,7 @@ func (c *Cluster) Observe(ctx context.Context) (engine.Observation, error) {
 		return engine.Observation{}, cloud.Wrap(c.ID(), "reading the cluster", err)
 	}
 	if c.live == nil {
-		return engine.Observation{Changes: []engine.Change{{Field: "cluster.version", Wanted: c.want.Version, Policy: engine.PolicyCreate}}}, nil
+		return engine.Observation{Changes: c.creation()}, nil
 	}
 	obs := engine.Observation{Exists: true, Detail: fmt.Sprintf("Kubernetes %s, %s", c.Version(), strings.ToLower(c.Status()))}
 	if owner := c.live.Tags[cloud.TagCluster]; owner != c.Name() {
@@ -40,6 +41,40 @@ func (c *Cluster) Observe(ctx context.Context) (engine.Observation, error) {
 		obs.Changes = append(obs.Changes, d.Change)
 	}
 	return obs, nil
+}
+
+// creation says what will be made, defaults too.
+func (c *Cluster) creation() []engine.Change {
+	var out []engine.Change
+	add := func(field string, wanted any) {
+		out = append(out, engine.Change{Field: "cluster." + field, Wanted: wanted, Policy: engine.PolicyCreate})
+	}
+	add("version", c.want.Version)
+	add("endpoint", endpointWords(c.want.Endpoint))
+	add("supportType", c.want.SupportType)
+	if len(c.want.Logging) > 0 {
+		add("logging", c.want.Logging)
+	}
+	if c.want.DeletionProtection {
+		add("deletionProtection", true)
+	}
+	return out
+}
+
+// endpointWords says who can reach the API server.
+func endpointWords(e blueprints.Endpoint) string {
+	var words []string
+	if e.Public == nil || *e.Public {
+		from := "everywhere"
+		if len(e.PublicCIDRs) > 0 {
+			from = strings.Join(e.PublicCIDRs, ", ")
+		}
+		words = append(words, "public from "+from)
+	}
+	if e.Private != nil && *e.Private {
+		words = append(words, "private in the VPC")
+	}
+	return strings.Join(words, " and ")
 }
 
 func clusterIssues(c *types.Cluster) []types.ClusterIssue {

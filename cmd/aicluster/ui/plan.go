@@ -26,7 +26,7 @@ func (c *Console) Plan(p *engine.Plan) {
 func (c *Console) planStep(s engine.Step) {
 	c.Data("%s %-34s %s", c.mark(s.Action), s.Resource, planned(s.Action))
 	for _, ch := range s.Changes {
-		if ch.Field == "" {
+		if ch.Field == "" || ch.Live == nil && ch.Wanted == nil { // the resource as a whole, or what is not known yet
 			continue
 		}
 		line := fmt.Sprintf("    %s: %s", ch.Field, arrow(ch))

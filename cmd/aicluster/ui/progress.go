@@ -148,6 +148,9 @@ func (p *liveProgress) Event(e engine.Event) {
 	}
 }
 
+// spinnerWidth is what a live line holds beside its words: the spinner, and blanks.
+const spinnerWidth = 7
+
 func (p *liveProgress) start(e engine.Event) {
 	l := &liveLine{msg: present(e.Action)}
 	start := time.Now()
@@ -157,7 +160,9 @@ func (p *liveProgress) start(e engine.Event) {
 		mpb.AppendDecorators(
 			decor.Name(name),
 			decor.Any(func(decor.Statistics) string {
-				return fmt.Sprintf(" %s %s", l.message(), p.c.Dim(Duration(time.Since(start))))
+				elapsed := Duration(time.Since(start))
+				room := p.c.Width - len(name) - len(elapsed) - spinnerWidth
+				return fmt.Sprintf(" %s %s", shorten(l.message(), room), p.c.Dim(elapsed))
 			}),
 		))
 	p.live[e.Resource] = l
@@ -170,4 +175,13 @@ func (p *liveProgress) Close() {
 	}
 	p.mu.Unlock()
 	p.bars.Wait()
+}
+
+// shorten cuts text to at most width columns.
+func shorten(text string, width int) string {
+	runes := []rune(text)
+	if width < 1 || len(runes) <= width {
+		return text
+	}
+	return string(runes[:width-1]) + "…"
 }
