@@ -12,25 +12,15 @@ import (
 )
 
 func (a *app) diffCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "diff",
-		Usage:     "show what up would change, from live state; exits 0 same, 1 differs, 2 or more failed",
-		ArgsUsage: "FILE",
+	return a.onCluster(&cli.Command{
+		Name:  "diff",
+		Usage: "show what up would change, from live state; exits 0 same, 1 differs, 2 or more failed",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "graph", Usage: "also write the plan as a Mermaid flowchart to `PATH`"},
 		},
-		Action: func(ctx *cli.Context) error {
-			file, err := fileArg(ctx)
-			if err != nil {
-				return err
-			}
-			s, err := a.open(ctx.Context, file, stackOptions{})
-			if err != nil {
-				return err
-			}
-			return s.diff(ctx.Context, ctx.String("graph"))
-		},
-	}
+	}, func(ctx *cli.Context, s *session) error {
+		return s.diff(ctx.Context, ctx.String("graph"))
+	})
 }
 
 func (s *session) diff(ctx context.Context, drawTo string) error {

@@ -16,38 +16,28 @@ import (
 )
 
 func (a *app) kubeconfigCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "kubeconfig",
-		Usage:     "write a kubectl context for the cluster; its token comes from aicluster token",
-		ArgsUsage: "FILE",
+	return a.onCluster(&cli.Command{
+		Name:  "kubeconfig",
+		Usage: "write a kubectl context for the cluster; its token comes from aicluster token",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "file", Usage: "write to `PATH` instead of $KUBECONFIG or ~/.kube/config"},
 			&cli.StringFlag{Name: "alias", Usage: "`NAME` of the context (default: CLUSTER.REGION)"},
 		},
-		Action: func(ctx *cli.Context) error {
-			file, err := fileArg(ctx)
-			if err != nil {
-				return err
-			}
-			s, err := a.open(ctx.Context, file, stackOptions{})
-			if err != nil {
-				return err
-			}
-			if err := s.readCluster(ctx.Context); err != nil {
-				return err
-			}
-			path, name, err := s.writeKubeconfig(ctx.String("file"), ctx.String("alias"))
-			if err != nil {
-				return err
-			}
-			if a.console.JSON {
-				return a.console.Document(map[string]string{"file": path, "context": name})
-			}
-			a.console.Say("context %s is now in %s", name, path)
-			a.console.Hint("kubectl --kubeconfig %s get nodes", path)
-			return nil
-		},
-	}
+	}, func(ctx *cli.Context, s *session) error {
+		if err := s.readCluster(ctx.Context); err != nil {
+			return err
+		}
+		path, name, err := s.writeKubeconfig(ctx.String("file"), ctx.String("alias"))
+		if err != nil {
+			return err
+		}
+		if a.console.JSON {
+			return a.console.Document(map[string]string{"file": path, "context": name})
+		}
+		a.console.Say("context %s is now in %s", name, path)
+		a.console.Hint("kubectl --kubeconfig %s get nodes", path)
+		return nil
+	})
 }
 
 // writeKubeconfig merges a context for the cluster into a kubeconfig file, as

@@ -46,6 +46,7 @@ func (a *app) openModels(ctx *cli.Context) (*session, error) {
 	if b.Models == nil {
 		return nil, &usageError{file + " has no models"}
 	}
+	start := time.Now()
 	clients, id, err := a.clients(ctx.Context, b.Metadata.Region)
 	if err != nil {
 		return nil, err
@@ -54,11 +55,10 @@ func (a *app) openModels(ctx *cli.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{console: a.console, blueprint: b, clients: clients, identity: id, stack: st}, nil
+	return &session{console: a.console, start: start, file: file, blueprint: b, clients: clients, identity: id, stack: st}, nil
 }
 
 func (a *app) modelsPush(ctx *cli.Context) error {
-	start := time.Now()
 	s, err := a.openModels(ctx)
 	if err != nil {
 		return err
@@ -72,13 +72,13 @@ func (a *app) modelsPush(ctx *cli.Context) error {
 	progress.Close()
 	switch err := result.Err(); {
 	case a.console.JSON:
-		if e := a.console.Line(s.summaryLine("models push", result, 0, start)); e != nil {
+		if e := a.console.Line(s.summaryLine("models push", result, 0)); e != nil {
 			return e
 		}
 	case err != nil:
 		a.console.ShowError(err)
 	case !result.Interrupted:
-		a.console.Say("s3://%s has %d models of the blueprint after %s", s.blueprint.Models.Bucket, len(s.stack.models), ui.Duration(time.Since(start)))
+		a.console.Say("s3://%s has %d models of the blueprint after %s", s.blueprint.Models.Bucket, len(s.stack.models), ui.Duration(time.Since(s.start)))
 	}
 	return ended(ctx.Context, result)
 }

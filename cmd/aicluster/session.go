@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
 
 	"aicluster/blueprints"
 	"aicluster/cmd/aicluster/ui"
@@ -15,10 +18,30 @@ import (
 // and what the cluster is made of.
 type session struct {
 	console   *ui.Console
+	start     time.Time
+	file      string // of the blueprint; empty when it is lost
 	blueprint *blueprints.Blueprint
 	clients   *cloud.Clients
 	identity  cloud.Identity
 	stack     *stack
+}
+
+// onCluster makes a command that works on the cluster of one blueprint file: it
+// opens a session for f.
+func (a *app) onCluster(c *cli.Command, f func(*cli.Context, *session) error) *cli.Command {
+	c.ArgsUsage = "FILE"
+	c.Action = func(ctx *cli.Context) error {
+		file, err := fileArg(ctx)
+		if err != nil {
+			return err
+		}
+		s, err := a.open(ctx.Context, file, stackOptions{})
+		if err != nil {
+			return err
+		}
+		return f(ctx, s)
+	}
+	return c
 }
 
 // open loads a blueprint and looks up, in AWS, what is needed to say which
@@ -28,10 +51,16 @@ func (a *app) open(ctx context.Context, file string, o stackOptions) (*session, 
 	if err != nil {
 		return nil, err
 	}
-	return a.openBlueprint(ctx, b, o)
+	s, err := a.openBlueprint(ctx, b, o)
+	if err != nil {
+		return nil, err
+	}
+	s.file = file
+	return s, nil
 }
 
 func (a *app) openBlueprint(ctx context.Context, b *blueprints.Blueprint, o stackOptions) (*session, error) {
+	start := time.Now()
 	clients, id, err := a.clients(ctx, b.Metadata.Region)
 	if err != nil {
 		return nil, err
@@ -41,7 +70,7 @@ func (a *app) openBlueprint(ctx context.Context, b *blueprints.Blueprint, o stac
 	if err != nil {
 		return nil, err
 	}
-	return &session{console: a.console, blueprint: b, clients: clients, identity: id, stack: st}, nil
+	return &session{console: a.console, start: start, blueprint: b, clients: clients, identity: id, stack: st}, nil
 }
 
 // plan compares everything. An interruption ends it with its own error.

@@ -18,22 +18,12 @@ import (
 )
 
 func (a *app) statusCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "status",
-		Usage:     "what exists, healthy or not, and what it costs an hour right now",
-		ArgsUsage: "FILE",
-		Action: func(ctx *cli.Context) error {
-			file, err := fileArg(ctx)
-			if err != nil {
-				return err
-			}
-			s, err := a.open(ctx.Context, file, stackOptions{})
-			if err != nil {
-				return err
-			}
-			return s.status(ctx.Context)
-		},
-	}
+	return a.onCluster(&cli.Command{
+		Name:  "status",
+		Usage: "what exists, healthy or not, and what it costs an hour right now",
+	}, func(ctx *cli.Context, s *session) error {
+		return s.status(ctx.Context)
+	})
 }
 
 // statusDocument is the JSON of status.

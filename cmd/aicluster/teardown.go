@@ -17,16 +17,15 @@ func (a *app) teardownCommand() *cli.Command {
 		Usage:     "remove everything that up made, and hand over a receipt",
 		ArgsUsage: "FILE",
 		Flags: append(nameFlags(),
-			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
+			yesFlag(),
 			&cli.BoolFlag{Name: "delete-data", Usage: "also delete the models bucket and everything in it"},
 		),
 		Action: func(ctx *cli.Context) error {
-			start := time.Now()
 			s, err := a.openForTeardown(ctx, stackOptions{deleteData: ctx.Bool("delete-data"), teardown: true})
 			if err != nil {
 				return err
 			}
-			return s.teardown(ctx.Context, ctx.Bool("yes"), start)
+			return s.teardown(ctx.Context, ctx.Bool("yes"))
 		},
 	}
 }
@@ -49,7 +48,7 @@ func (a *app) openForTeardown(ctx *cli.Context, o stackOptions) (*session, error
 	return a.openBlueprint(ctx.Context, lostBlueprint(name, region), o)
 }
 
-func (s *session) teardown(ctx context.Context, yes bool, start time.Time) error {
+func (s *session) teardown(ctx context.Context, yes bool) error {
 	plan, err := s.plan(ctx)
 	if isInterrupted(err) {
 		return err
@@ -65,7 +64,7 @@ func (s *session) teardown(ctx context.Context, yes bool, start time.Time) error
 	progress := s.console.Progress()
 	result, receipt := s.stack.graph.Teardown(ctx, plan, engine.Options{Events: progress.Event})
 	progress.Close()
-	s.finishTeardown(ctx, result, receipt, start)
+	s.finishTeardown(ctx, result, receipt)
 	if err := ended(ctx, result); err != nil {
 		return err
 	}
@@ -99,21 +98,21 @@ type receiptLine struct {
 	engine.Receipt
 }
 
-func (s *session) finishTeardown(ctx context.Context, r engine.Result, receipt engine.Receipt, start time.Time) {
+func (s *session) finishTeardown(ctx context.Context, r engine.Result, receipt engine.Receipt) {
 	cost := 0.0
 	if len(receipt.Left) > 0 {
 		cost = s.costNow(ctx).Total()
 	}
 	if s.console.JSON {
 		_ = s.console.Line(receiptLine{"receipt", receipt})
-		_ = s.console.Line(s.summaryLine("teardown", r, cost, start))
+		_ = s.console.Line(s.summaryLine("teardown", r, cost))
 		return
 	}
 	if err := r.Err(); err != nil {
 		s.console.ShowError(err)
 	}
 	s.showReceipt(receipt)
-	elapsed := ui.Duration(time.Since(start))
+	elapsed := ui.Duration(time.Since(s.start))
 	switch {
 	case len(receipt.Left) > 0:
 		s.say("not everything is gone after %s; what is left costs up to %s", elapsed, ui.Dollars(cost))

@@ -14,29 +14,20 @@ import (
 )
 
 func (a *app) upCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "up",
-		Usage:     "make the cluster what the blueprint says, from whatever is there now",
-		ArgsUsage: "FILE",
-		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
-		},
-		Action: func(ctx *cli.Context) error {
-			file, err := fileArg(ctx)
-			if err != nil {
-				return err
-			}
-			start := time.Now()
-			s, err := a.open(ctx.Context, file, stackOptions{})
-			if err != nil {
-				return err
-			}
-			return s.up(ctx.Context, file, ctx.Bool("yes"), start)
-		},
-	}
+	return a.onCluster(&cli.Command{
+		Name:  "up",
+		Usage: "make the cluster what the blueprint says, from whatever is there now",
+		Flags: []cli.Flag{yesFlag()},
+	}, func(ctx *cli.Context, s *session) error {
+		return s.up(ctx.Context, ctx.Bool("yes"))
+	})
 }
 
-func (s *session) up(ctx context.Context, file string, yes bool, start time.Time) error {
+func yesFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"}
+}
+
+func (s *session) up(ctx context.Context, yes bool) error {
 	plan, err := s.plan(ctx)
 	if err != nil {
 		return err
@@ -51,7 +42,7 @@ func (s *session) up(ctx context.Context, file string, yes bool, start time.Time
 	progress := s.console.Progress()
 	result := s.stack.graph.Up(ctx, plan, engine.Options{Events: progress.Event})
 	progress.Close()
-	s.finishUp(ctx, file, result, start)
+	s.finishUp(ctx, result)
 	return ended(ctx, result)
 }
 
@@ -88,11 +79,11 @@ type summaryLine struct {
 	Errors              []ui.Failure `json:"errors"`
 }
 
-func (s *session) summaryLine(command string, r engine.Result, cost float64, start time.Time) summaryLine {
+func (s *session) summaryLine(command string, r engine.Result, cost float64) summaryLine {
 	return summaryLine{
 		Type: "summary", Command: command, Cluster: s.blueprint.Metadata.Name, Result: outcome(r),
 		Changed: s.clients.Calls().Writes(), Read: s.clients.Calls().Reads(),
-		ElapsedSeconds: time.Since(start).Seconds(), CriticalPathSeconds: r.CriticalPath.Seconds(),
+		ElapsedSeconds: time.Since(s.start).Seconds(), CriticalPathSeconds: r.CriticalPath.Seconds(),
 		CostPerHour: cost, Errors: ui.Failures(r.Err()),
 	}
 }
@@ -108,30 +99,30 @@ func outcome(r engine.Result) string {
 }
 
 // finishUp says how up ended: what there is now, what it costs and what to run next.
-func (s *session) finishUp(ctx context.Context, file string, r engine.Result, start time.Time) {
+func (s *session) finishUp(ctx context.Context, r engine.Result) {
 	cost := s.costNow(ctx)
 	if s.console.JSON {
-		_ = s.console.Line(s.summaryLine("up", r, cost.Total(), start))
+		_ = s.console.Line(s.summaryLine("up", r, cost.Total()))
 		return
 	}
 	if err := r.Err(); err != nil {
 		s.console.ShowError(err)
 	}
-	elapsed := ui.Duration(time.Since(start))
+	elapsed := ui.Duration(time.Since(s.start))
 	switch outcome(r) {
 	case "failed":
 		s.say("failed after %s; what works was kept, and costs %s now", elapsed, ui.Dollars(cost.Total()))
-		s.console.Hint("go on: aicluster up %s; remove it: aicluster teardown %s", file, file)
+		s.console.Hint("go on: aicluster up %s; remove it: aicluster teardown %s", s.file, s.file)
 	case "interrupted":
 		s.say("interrupted after %s; nothing is lost, and what is running costs %s", elapsed, ui.Dollars(cost.Total()))
-		s.console.Hint("go on: aicluster up %s; remove it: aicluster teardown %s", file, file)
+		s.console.Hint("go on: aicluster up %s; remove it: aicluster teardown %s", s.file, s.file)
 	default:
-		s.showUp(ctx, file, elapsed, cost)
+		s.showUp(ctx, elapsed, cost)
 	}
 }
 
 // showUp is the summary of a cluster that is up.
-func (s *session) showUp(ctx context.Context, file, elapsed string, cost costs) {
+func (s *session) showUp(ctx context.Context, elapsed string, cost costs) {
 	row := func(name, format string, args ...any) {
 		s.console.Data("%-10s %s", name, fmt.Sprintf(format, args...))
 	}
@@ -155,7 +146,7 @@ func (s *session) showUp(ctx context.Context, file, elapsed string, cost costs) 
 	}
 	row("cost", "%s now (%s)", ui.Dollars(cost.Total()), cost.Source())
 	row("time", "%s, %d calls that changed something, %d that read", elapsed, s.clients.Calls().Writes(), s.clients.Calls().Reads())
-	s.console.Hint("aicluster kubeconfig %s && kubectl get nodes; aicluster status %s", file, file)
+	s.console.Hint("aicluster kubeconfig %s && kubectl get nodes; aicluster status %s", s.file, s.file)
 }
 
 // poolText is a pool on one line: "gpu-a100: 1 node, 8 of 8 GPUs (onDemand p4d.24xlarge, 1-4)".

@@ -13,25 +13,15 @@ import (
 )
 
 func (a *app) verifyCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "verify",
-		Usage:     "prove the GPUs: expected and actual nvidia.com/gpu per node, and a pod that gets one",
-		ArgsUsage: "FILE",
-		Action: func(ctx *cli.Context) error {
-			file, err := fileArg(ctx)
-			if err != nil {
-				return err
-			}
-			s, err := a.open(ctx.Context, file, stackOptions{})
-			if err != nil {
-				return err
-			}
-			if err := s.readCluster(ctx.Context); err != nil {
-				return err
-			}
-			return s.verify(ctx.Context)
-		},
-	}
+	return a.onCluster(&cli.Command{
+		Name:  "verify",
+		Usage: "prove the GPUs: expected and actual nvidia.com/gpu per node, and a pod that gets one",
+	}, func(ctx *cli.Context, s *session) error {
+		if err := s.readCluster(ctx.Context); err != nil {
+			return err
+		}
+		return s.verify(ctx.Context)
+	})
 }
 
 // verifyDocument is the JSON of verify.
