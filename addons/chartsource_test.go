@@ -15,12 +15,12 @@ import (
 )
 
 // testChart is a chart with one ConfigMap.
-func testChart(version string, more ...*chart.File) *chart.Chart {
+func testChart(version string) *chart.Chart {
 	return &chart.Chart{
 		Metadata: &chart.Metadata{APIVersion: "v2", Name: "hello", Version: version},
 		Values:   map[string]any{"greeting": "hi"},
-		Templates: append([]*chart.File{{Name: "templates/cm.yaml", Data: []byte(
-			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: hello}\ndata: {greeting: {{ .Values.greeting | quote }}}\n")}}, more...),
+		Templates: []*chart.File{{Name: "templates/cm.yaml", Data: []byte(
+			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: hello}\ndata: {greeting: {{ .Values.greeting | quote }}}\n")}},
 	}
 }
 

@@ -119,11 +119,12 @@ func (f *fakeEKS) DescribeAddon(_ context.Context, in *eks.DescribeAddonInput, _
 		return nil, notFound("addon: " + aws.ToString(in.AddonName))
 	}
 	seen := *a
-	if f.after != nil {
+	switch {
+	case f.after != nil:
 		f.after(a)
-	} else if a.Status == types.AddonStatusCreating || a.Status == types.AddonStatusUpdating {
+	case a.Status == types.AddonStatusCreating, a.Status == types.AddonStatusUpdating:
 		a.Status = types.AddonStatusActive
-	} else if a.Status == types.AddonStatusDeleting {
+	case a.Status == types.AddonStatusDeleting:
 		delete(f.addons, aws.ToString(in.AddonName))
 	}
 	return &eks.DescribeAddonOutput{Addon: &seen}, nil

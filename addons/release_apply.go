@@ -62,7 +62,7 @@ func chartError(id string, err error) error {
 // Helm's errors keep only the words.
 func (r *Release) failure(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		err = fmt.Errorf("%w (%v)", context.Cause(ctx), err)
+		err = fmt.Errorf("%w (%w)", context.Cause(ctx), err)
 	}
 	wrapped := cloud.Wrap(r.ID(), "installing chart "+r.spec.Chart+" "+r.spec.Version, err)
 	var e *cloud.Error
@@ -81,7 +81,7 @@ func (r *Release) put(ctx context.Context, s *session, c *chart.Chart, p engine.
 	if rel == nil {
 		return r.install(ctx, s, c, p)
 	}
-	installAnew, err := r.mend(ctx, s, rel, c, p)
+	installAnew, err := r.mend(ctx, s, rel, p)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (r *Release) waitForLock(ctx context.Context, s *session, p engine.Progress
 
 // mend brings a release into a state that Helm can go on from. installAnew
 // tells that it is gone and has to be installed.
-func (r *Release) mend(ctx context.Context, s *session, rel *release.Release, c *chart.Chart, p engine.Progress) (installAnew bool, err error) {
+func (r *Release) mend(ctx context.Context, s *session, rel *release.Release, p engine.Progress) (installAnew bool, err error) {
 	status := rel.Info.Status
 	switch {
 	case status == release.StatusUninstalling || status == release.StatusUninstalled:

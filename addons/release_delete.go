@@ -56,7 +56,7 @@ func (r *Release) uninstall(ctx context.Context, s *session) error {
 	do.DeletionPropagation = "background"
 	do.DisableHooks = !schedulable
 	if _, err = do.Run(r.spec.Name); err != nil && ctx.Err() != nil {
-		return fmt.Errorf("%w (%v)", context.Cause(ctx), err)
+		return fmt.Errorf("%w (%w)", context.Cause(ctx), err)
 	}
 	return err
 }

@@ -92,14 +92,14 @@ func (c *helmCluster) last(t *testing.T) *release.Release {
 	return rel
 }
 
-func readyNode(name string, taints ...corev1.Taint) *corev1.Node {
-	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{Taints: taints},
+func readyNode(taints ...corev1.Taint) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}, Spec: corev1.NodeSpec{Taints: taints},
 		Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}}}
 }
 
 func TestReleaseInstallUpgradeUninstall(t *testing.T) {
 	dir := repository(t, "1.0.0", "1.1.0")
-	c := newHelmCluster(readyNode("n1"))
+	c := newHelmCluster(readyNode())
 	r := c.release(dir, "v1.0.0", map[string]any{"greeting": "hello", "count": 2})
 	if o := observe(t, r); o.Exists || fields(o) != "version" {
 		t.Fatalf("observed %+v", o)
@@ -160,7 +160,7 @@ func TestReleaseWithoutClusterMakesNoCall(t *testing.T) {
 
 func TestReleaseFailureIsRecordedAndRepaired(t *testing.T) {
 	dir := repository(t, "1.0.0")
-	c := newHelmCluster(readyNode("n1"))
+	c := newHelmCluster(readyNode())
 	c.waitErr = errors.New("Deployment hello does not become ready: pod hello-1: ImagePullBackOff")
 	r := c.release(dir, "1.0.0", nil)
 	err := r.Apply(t.Context(), quiet)
@@ -206,7 +206,7 @@ func TestReleaseStates(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := repository(t, "1.0.0")
-			c := newHelmCluster(readyNode("n1"))
+			c := newHelmCluster(readyNode())
 			for i, status := range tt.records {
 				rel := &release.Release{Name: "hello", Namespace: "apps", Version: i + 1, Chart: testChart("1.0.0"), Config: map[string]any{}, Hooks: tt.hooks,
 					Labels: tt.labels, Info: &release.Info{Status: status, LastDeployed: helmtime.Time{Time: time.Now().Add(-tt.age)}}}
@@ -231,7 +231,7 @@ func TestReleaseStates(t *testing.T) {
 
 func TestReleaseWaitsForAnotherClient(t *testing.T) {
 	dir := repository(t, "1.0.0")
-	c := newHelmCluster(readyNode("n1"))
+	c := newHelmCluster(readyNode())
 	rel := &release.Release{Name: "hello", Namespace: "apps", Version: 1, Chart: testChart("1.0.0"), Info: &release.Info{Status: release.StatusPendingInstall, LastDeployed: helmtime.Now()}}
 	if err := c.records.Create(rel); err != nil {
 		t.Fatal(err)
@@ -258,7 +258,7 @@ func TestReleaseWaitsForAnotherClient(t *testing.T) {
 
 func TestReleaseInterruptedStaysInterrupted(t *testing.T) {
 	dir := repository(t, "1.0.0")
-	c := newHelmCluster(readyNode("n1"))
+	c := newHelmCluster(readyNode())
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("interrupted by the user")
 	c.waitErr = errors.New("only words")
@@ -274,7 +274,7 @@ func TestReleaseDeleteRemovesLoadBalancersFirst(t *testing.T) {
 	lb := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "front", Namespace: "apps", Annotations: map[string]string{releaseAnnotation: "hello"}}, Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer}}
 	other := lb.DeepCopy()
 	other.Name, other.Annotations = "users-own", nil
-	c := newHelmCluster(readyNode("n1"), lb, other)
+	c := newHelmCluster(readyNode(), lb, other)
 	r := c.release(dir, "1.0.0", nil)
 	if err := r.Apply(t.Context(), quiet); err != nil {
 		t.Fatal(err)
@@ -294,7 +294,7 @@ func TestReleaseDeleteRemovesLoadBalancersFirst(t *testing.T) {
 func TestReleaseDeleteKeepsANamespaceInUse(t *testing.T) {
 	dir := repository(t, "1.0.0")
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "data", Namespace: "apps"}}
-	c := newHelmCluster(readyNode("n1"), claim)
+	c := newHelmCluster(readyNode(), claim)
 	r := c.release(dir, "1.0.0", nil)
 	if err := r.Apply(t.Context(), quiet); err != nil {
 		t.Fatal(err)
@@ -309,16 +309,16 @@ func TestReleaseDeleteKeepsANamespaceInUse(t *testing.T) {
 
 func TestSchedulableNodes(t *testing.T) {
 	gpu := corev1.Taint{Key: "nvidia.com/gpu", Effect: corev1.TaintEffectNoSchedule}
-	cordoned := readyNode("n1")
+	cordoned := readyNode()
 	cordoned.Spec.Unschedulable = true
-	dead := readyNode("n1")
+	dead := readyNode()
 	dead.Status.Conditions[0].Status = corev1.ConditionUnknown
 	for name, tt := range map[string]struct {
 		node *corev1.Node
 		want bool
 	}{
-		"free":     {readyNode("n1"), true},
-		"tainted":  {readyNode("n1", gpu), false},
+		"free":     {readyNode(), true},
+		"tainted":  {readyNode(gpu), false},
 		"cordoned": {cordoned, false},
 		"dead":     {dead, false},
 	} {
@@ -358,7 +358,7 @@ func TestReleaseWaitsForItsOldNamespaceToGo(t *testing.T) {
 	dir := repository(t, "1.0.0")
 	now := metav1.Now()
 	old := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "apps", DeletionTimestamp: &now, Finalizers: []string{"kubernetes"}}}
-	c := newHelmCluster(readyNode("n1"), old)
+	c := newHelmCluster(readyNode(), old)
 	r := c.release(dir, "1.0.0", nil)
 	waited := false
 	err := r.Apply(t.Context(), func(format string, _ ...any) {

@@ -256,9 +256,10 @@ func (d *document) checkFree(n *yaml.Node, path string, depth int) {
 func (d *document) checkArray(n, v *yaml.Node, s *jsonschema.Schema, path string, depth int) {
 	if v.Kind != yaml.SequenceNode {
 		hint := ""
-		if v.Kind == yaml.ScalarNode {
+		switch v.Kind {
+		case yaml.ScalarNode:
 			hint = fmt.Sprintf("write '%s: [%s]'", last(path), v.Value)
-		} else if v.Kind == yaml.MappingNode {
+		case yaml.MappingNode:
 			hint = "begin each entry with '- '"
 		}
 		d.add(n, path, fmt.Sprintf("%s must be a list, not %s", last(path), kind(v)), hint)

@@ -103,7 +103,7 @@ func (g *NodeGroup) progress() string {
 	if g.asg == nil || g.asg.desired == 0 {
 		return "the node group is " + strings.ToLower(string(g.live.Status))
 	}
-	return fmt.Sprintf("%d of %s in service", g.asg.inService(), plural(g.asg.desired, "node"))
+	return fmt.Sprintf("%d of %s in service", g.asg.inService(), nodes(g.asg.desired))
 }
 
 // update sends what differs: first what changes while nodes run, then what
@@ -192,12 +192,12 @@ func (g *NodeGroup) waitUpdate(ctx context.Context, doing string, update *types.
 // updateError is why EKS gave an update up, in its words.
 func updateError(id, doing string, u *types.Update) error {
 	e := &cloud.Error{Resource: id, Doing: doing, Message: "EKS reports the update as " + strings.ToLower(string(u.Status)), Hint: "mend the cause and run 'aicluster up' again"}
-	for _, d := range u.Errors {
-		e.Code, e.Message = string(d.ErrorCode), aws.ToString(d.ErrorMessage)
-		if d.ErrorCode == types.ErrorCodePodEvictionFailure {
+	if len(u.Errors) > 0 {
+		first := u.Errors[0]
+		e.Code, e.Message = string(first.ErrorCode), aws.ToString(first.ErrorMessage)
+		if first.ErrorCode == types.ErrorCodePodEvictionFailure {
 			e.Hint = "a PodDisruptionBudget keeps pods on the old nodes: loosen it and run 'aicluster up' again"
 		}
-		break
 	}
 	return e
 }
@@ -251,7 +251,7 @@ func draining(ctx context.Context, scaling AutoScalingAPI, ng *types.Nodegroup) 
 	if err != nil || asg == nil || len(asg.instances) == 0 {
 		return "the node group is being deleted"
 	}
-	return plural(len(asg.instances), "node") + " to drain and terminate"
+	return nodes(len(asg.instances)) + " to drain and terminate"
 }
 
 // deleteFailed is why EKS could not delete a node group, in its words.
@@ -260,12 +260,11 @@ func deleteFailed(id string, ng *types.Nodegroup) error {
 		Resource: id, Doing: "deleting the node group", Message: "EKS gave up twice without a reason",
 		Hint: "mend the cause and run the same command again",
 	}
-	for _, issue := range issues(ng) {
-		e.Code, e.Message = string(issue.Code), aws.ToString(issue.Message)
-		if len(issue.ResourceIds) > 0 {
-			e.Message += " (" + strings.Join(issue.ResourceIds, ", ") + ")"
+	if list := issues(ng); len(list) > 0 {
+		e.Code, e.Message = string(list[0].Code), aws.ToString(list[0].Message)
+		if len(list[0].ResourceIds) > 0 {
+			e.Message += " (" + strings.Join(list[0].ResourceIds, ", ") + ")"
 		}
-		break
 	}
 	return e
 }

@@ -166,14 +166,15 @@ func describe(ctx context.Context, api EKSAPI, cluster, name string) (*types.Nod
 }
 
 func (g *NodeGroup) describe() string {
-	return fmt.Sprintf("%s, %s, %s", plural(g.nodes(), "node"), strings.Join(g.live.InstanceTypes, " or "), g.live.CapacityType)
+	return fmt.Sprintf("%s, %s, %s", nodes(g.nodes()), strings.Join(g.live.InstanceTypes, " or "), g.live.CapacityType)
 }
 
-func plural(n int, noun string) string {
+// nodes counts nodes in words.
+func nodes(n int) string {
 	if n == 1 {
-		return "1 " + noun
+		return "1 node"
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return fmt.Sprintf("%d nodes", n)
 }
 
 // nodes is how many instances the pool has now.
@@ -195,7 +196,7 @@ func (g *NodeGroup) leftOut() []string {
 func (g *NodeGroup) notes() []string {
 	notes := g.leftOut()
 	if s := g.live.ScalingConfig; s != nil && g.pool.Nodes.Min < g.pool.Nodes.Max {
-		notes = append(notes, fmt.Sprintf("%s now; the autoscaler owns the number between %d and %d", plural(g.nodes(), "node"), g.pool.Nodes.Min, g.pool.Nodes.Max))
+		notes = append(notes, fmt.Sprintf("%s now; the autoscaler owns the number between %d and %d", nodes(g.nodes()), g.pool.Nodes.Min, g.pool.Nodes.Max))
 	}
 	for _, issue := range issues(g.live) {
 		notes = append(notes, fmt.Sprintf("%s: %s", issue.Code, aws.ToString(issue.Message)))

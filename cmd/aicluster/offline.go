@@ -58,8 +58,7 @@ func (a *app) writeNew(file string, data []byte, force bool) error {
 		return err
 	}
 	if _, err := f.Write(data); err != nil {
-		f.Close()
-		return err
+		return errors.Join(err, f.Close())
 	}
 	if err := f.Close(); err != nil {
 		return err

@@ -120,9 +120,7 @@ func (s *session) statusDocument(ctx context.Context, planErr error) statusDocum
 	}
 	nodes, err := s.listNodes(ctx)
 	failed(err)
-	for _, p := range s.poolStatuses(nodes) {
-		d.NodePools = append(d.NodePools, p)
-	}
+	d.NodePools = append(d.NodePools, s.poolStatuses(nodes)...)
 	for _, a := range s.stack.addons {
 		d.Addons = append(d.Addons, addonStatus{strings.TrimPrefix(a.ID(), "addon/"), a.Version(), a.Status()})
 	}

@@ -24,7 +24,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // Clients are the SDK's clients for one account and region.
@@ -121,13 +120,4 @@ func requestID(err error) string {
 		return withID.ServiceRequestID()
 	}
 	return ""
-}
-
-// status is the HTTP status of a failed request, or 0.
-func status(err error) int {
-	var re *smithyhttp.ResponseError
-	if errors.As(err, &re) {
-		return re.HTTPStatusCode()
-	}
-	return 0
 }

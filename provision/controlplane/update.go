@@ -100,12 +100,12 @@ func (c *Cluster) waitUpdate(ctx context.Context, doing string, update *types.Up
 // updateError is why EKS gave an update up, in its words.
 func updateError(id, doing string, u *types.Update) error {
 	e := &cloud.Error{Resource: id, Doing: doing, Message: "EKS reports the update as " + strings.ToLower(string(u.Status)), Hint: "mend the cause and run 'aicluster up' again"}
-	for _, d := range u.Errors {
-		e.Code, e.Message = string(d.ErrorCode), aws.ToString(d.ErrorMessage)
-		if len(d.ResourceIds) > 0 {
-			e.Message += " (" + strings.Join(d.ResourceIds, ", ") + ")"
+	if len(u.Errors) > 0 {
+		first := u.Errors[0]
+		e.Code, e.Message = string(first.ErrorCode), aws.ToString(first.ErrorMessage)
+		if len(first.ResourceIds) > 0 {
+			e.Message += " (" + strings.Join(first.ResourceIds, ", ") + ")"
 		}
-		break
 	}
 	return e
 }

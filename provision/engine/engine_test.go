@@ -331,7 +331,7 @@ func TestTeardown(t *testing.T) {
 	if err := r.Err(); err != nil {
 		t.Fatal(err)
 	}
-	if !(w.index("delete release") < w.index("delete cluster") && w.index("delete cluster") < w.index("delete vpc")) {
+	if w.index("delete release") > w.index("delete cluster") || w.index("delete cluster") > w.index("delete vpc") {
 		t.Errorf("deleted in the wrong order: %v", w.log)
 	}
 	if w.index("delete absent") >= 0 || w.index("delete bucket") >= 0 {

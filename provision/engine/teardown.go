@@ -45,7 +45,7 @@ func (t *teardownWalk) visit(ctx context.Context, n *node) {
 	for _, m := range n.backwards() {
 		dependent := t.results[m]
 		r.chain = max(r.chain, dependent.chain)
-		if r.State == "" && dependent.State != Succeeded && !t.inside(m, n) {
+		if r.State == "" && dependent.State != Succeeded && !t.inside(m) {
 			r.State, r.Cause = blockedBy(dependent)
 		}
 	}
@@ -87,7 +87,7 @@ func (t *teardownWalk) delete(ctx context.Context, n *node, r *StepResult, s *St
 
 // inside tells whether m vanishes with something that teardown deletes, so that
 // a failure to delete it holds up nothing.
-func (t *teardownWalk) inside(m, n *node) bool {
+func (t *teardownWalk) inside(m *node) bool {
 	if t.results[m].State == Interrupted {
 		return false
 	}

@@ -78,7 +78,7 @@ func normal(v any) any {
 		for i := range v {
 			v[i] = normal(v[i])
 		}
-		slices.SortFunc(v, func(a, b any) int { return compareJSON(a, b) })
+		slices.SortFunc(v, compareJSON)
 		if len(v) == 1 {
 			return v[0]
 		}

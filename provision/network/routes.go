@@ -241,7 +241,7 @@ func (r *route) Apply(ctx context.Context, _ engine.Progress) error {
 		return err
 	})
 	// A reply that was lost leaves the same route; EC2 says so when it is asked again.
-	if err != nil && !(r.table.target == "" && cloud.IsExists(err)) {
+	if err != nil && (r.table.target != "" || !cloud.IsExists(err)) {
 		return cloud.Wrap(r.ID(), "setting the default route", err)
 	}
 	r.table.target = target

@@ -106,13 +106,23 @@ func (c *Console) paint(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
-// Bold, Dim, Red, Green, Yellow and Blue paint s where colour is on.
-func (c *Console) Bold(s string) string   { return c.paint("1", s) }
-func (c *Console) Dim(s string) string    { return c.paint("2", s) }
-func (c *Console) Red(s string) string    { return c.paint("31", s) }
-func (c *Console) Green(s string) string  { return c.paint("32", s) }
+// Bold paints s where colour is on, as do the methods that follow.
+func (c *Console) Bold(s string) string { return c.paint("1", s) }
+
+// Dim paints s faint.
+func (c *Console) Dim(s string) string { return c.paint("2", s) }
+
+// Red paints what failed or goes.
+func (c *Console) Red(s string) string { return c.paint("31", s) }
+
+// Green paints what comes.
+func (c *Console) Green(s string) string { return c.paint("32", s) }
+
+// Yellow paints what changes, and warnings.
 func (c *Console) Yellow(s string) string { return c.paint("33", s) }
-func (c *Console) Blue(s string) string   { return c.paint("34", s) }
+
+// Blue paints hints and checks.
+func (c *Console) Blue(s string) string { return c.paint("34", s) }
 
 // Duration formats d for people: "0.4s", "12s", "9m02s", "1h05m".
 func Duration(d time.Duration) string {

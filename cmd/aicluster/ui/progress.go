@@ -63,10 +63,10 @@ func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 
 type plainProgress struct{ c *Console }
 
 func (p plainProgress) Event(e engine.Event) {
-	switch {
-	case e.State == engine.Started:
+	switch e.State {
+	case engine.Started:
 		p.c.Say("  %s: %s", e.Resource, present(e.Action))
-	case e.State == engine.Running:
+	case engine.Running:
 		p.c.Say("  %s: %s (%s)", e.Resource, e.Message, Duration(e.Elapsed))
 	default:
 		if line := p.c.endLine(e); line != "" {
@@ -128,10 +128,10 @@ func newLiveProgress(c *Console) *liveProgress {
 func (p *liveProgress) Event(e engine.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case e.State == engine.Started:
+	switch e.State {
+	case engine.Started:
 		p.start(e)
-	case e.State == engine.Running:
+	case engine.Running:
 		if l := p.live[e.Resource]; l != nil {
 			l.mu.Lock()
 			l.msg = e.Message
