@@ -36,7 +36,6 @@ type group struct {
 	activities []*types.Activity // oldest first
 	cause      string            // what last changed the desired capacity
 	deleting   bool
-	force      bool
 
 	dryZones map[string]bool // zones where the last launch failed
 	failures int             // launches that failed in a row

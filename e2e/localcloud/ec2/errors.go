@@ -45,7 +45,6 @@ var (
 	kindInterface = kind{"eni-", "InvalidNetworkInterfaceID.NotFound", "InvalidNetworkInterfaceID.Malformed", "The networkInterface ID '%s' does not exist"}
 	kindInstance  = kind{"i-", "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed", "The instance ID '%s' does not exist"}
 	kindVolume    = kind{"vol-", "InvalidVolume.NotFound", "InvalidVolumeID.Malformed", "The volume '%s' does not exist."}
-	kindImage     = kind{"ami-", "InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "The image id '[%s]' does not exist"}
 	kindTemplate  = kind{"lt-", "InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.Malformed", "The specified launch template, with template ID %s, does not exist."}
 	kindAddress   = kind{"eipalloc-", "InvalidAllocationID.NotFound", "InvalidAllocationID.Malformed", "The allocation ID '%s' does not exist"}
 	kindReserved  = kind{"cr-", "InvalidCapacityReservationId.NotFound", "InvalidCapacityReservationId.Malformed", "The capacity reservation ID '%s' does not exist"}
