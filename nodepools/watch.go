@@ -164,6 +164,8 @@ func (w *watch) failure(f *fault) error {
 	}
 	kinds := strings.Join(w.group.pool.InstanceTypes, " or ")
 	switch {
+	case cloud.IsCapacity(f.err) && w.group.live.Status == types.NodegroupStatusCreateFailed:
+		e.Hint = fmt.Sprintf("AWS has no %s there now: give the pool more instance types or other zones, or run 'aicluster up' again later; it deletes the failed node group and makes it again", kinds)
 	case cloud.IsCapacity(f.err):
 		e.Hint = fmt.Sprintf("AWS has no %s there now: give the pool more instance types or other zones, or run 'aicluster up' again later; the node group goes on trying until then", kinds)
 	case cloud.IsQuota(f.err):

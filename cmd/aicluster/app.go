@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
 
+	"github.com/agext/levenshtein"
 	"github.com/urfave/cli/v2"
 
 	"aicluster/cmd/aicluster/ui"
@@ -21,6 +21,7 @@ type app struct {
 	cli     *cli.App
 	console *ui.Console
 	version string
+	acts    string // the running command if it is one that acts: its JSON ends with a summary
 }
 
 func newApp(stdin, stdout, stderr *os.File) *app {
@@ -30,8 +31,6 @@ func newApp(stdin, stdout, stderr *os.File) *app {
 		Usage:                "GPU clusters on EKS from one blueprint file",
 		UsageText:            "aicluster COMMAND [options] FILE",
 		Version:              a.version,
-		HideVersion:          true,
-		HideHelpCommand:      true,
 		EnableBashCompletion: true,
 		Suggest:              true,
 		Reader:               stdin,
@@ -77,30 +76,46 @@ func (a *app) prepare(c *cli.Command) {
 	c.Flags = append(c.Flags, &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "text", Usage: "`FORMAT` of the output: text or json"})
 	c.HideHelpCommand = true
 	c.Before = func(ctx *cli.Context) error {
+		if slices.Contains([]string{"up", "teardown", "push"}, ctx.Command.Name) {
+			a.acts = ctx.Command.FullName()
+		}
 		switch ctx.String("output") {
 		case "text":
 		case "json":
 			a.console.JSON = true
 		default:
-			return &usageError{fmt.Sprintf("--output is text or json, not %q", ctx.String("output"))}
+			return commandLine("--output is text or json, not %q", ctx.String("output"))
 		}
 		return nil
 	}
 }
 
 func onUsageError(_ *cli.Context, err error, _ bool) error {
-	return &usageError{err.Error()}
+	return commandLine("%w", err)
 }
 
 func (a *app) noCommand(ctx *cli.Context) error {
 	if name := ctx.Args().First(); name != "" {
-		msg := fmt.Sprintf("there is no command %q", name)
-		if s := cli.SuggestCommand(a.cli.Commands, name); s != "" {
-			msg += "; " + strings.ToLower(s[:1]) + s[1:]
+		if s := a.similar(name); s != "" {
+			return commandLine("there is no command %q; did you mean %q?", name, s)
 		}
-		return &usageError{msg}
+		return commandLine("there is no command %q", name)
 	}
 	return cli.ShowAppHelp(ctx)
+}
+
+// similar is the command that name is most likely a slip of the pen for, or empty.
+func (a *app) similar(name string) string {
+	const slips = 2
+	best, distance := "", slips+1
+	for _, c := range a.cli.Commands {
+		for _, n := range c.Names() {
+			if d := levenshtein.Distance(name, n, nil); d < distance {
+				best, distance = n, d
+			}
+		}
+	}
+	return best
 }
 
 // end shows err, unless the command has, and returns the exit code.
@@ -108,13 +123,31 @@ func (a *app) end(err error) int {
 	code := exitCode(err)
 	var told shown
 	if err != nil && !errors.As(err, &told) && !errors.Is(err, errDiffers) {
+		a.endJSON(err, code)
 		a.console.ShowError(err)
 		var usage *usageError
-		if errors.As(err, &usage) {
+		if errors.As(err, &usage) && usage.help {
 			a.console.Hint("aicluster --help, or aicluster COMMAND --help")
 		}
 	}
 	return code
+}
+
+// endJSON writes the end of a command that failed before it had anything else
+// to say.
+func (a *app) endJSON(err error, code int) {
+	if !a.console.JSON || a.console.Summarised() {
+		return
+	}
+	if a.acts == "" {
+		_ = a.console.Line(ui.ErrorDocument{Type: "error", Errors: ui.Failures(err)})
+		return
+	}
+	result := resultFailed
+	if code == exitInterrupted {
+		result = resultInterrupted
+	}
+	_ = a.console.Summary(summaryLine{Type: "summary", Command: a.acts, Result: result, Errors: ui.Failures(err)})
 }
 
 // clients makes the AWS clients and checks the credentials, so that a run
@@ -137,9 +170,9 @@ func fileArg(ctx *cli.Context) (string, error) {
 	case 1:
 		return ctx.Args().First(), nil
 	case 0:
-		return "", &usageError{fmt.Sprintf("%s needs a blueprint file: aicluster %s FILE", ctx.Command.Name, ctx.Command.Name)}
+		return "", commandLine("%s needs a blueprint file: aicluster %s FILE", ctx.Command.Name, ctx.Command.Name)
 	}
-	return "", &usageError{fmt.Sprintf("%s takes one blueprint file, not %d arguments", ctx.Command.Name, ctx.NArg())}
+	return "", commandLine("%s takes one blueprint file, not %d arguments", ctx.Command.Name, ctx.NArg())
 }
 
 // interspersed moves flags before arguments, as kubectl and helm accept them

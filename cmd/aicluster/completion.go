@@ -1,10 +1,6 @@
 package main
 
-import (
-	"fmt"
-
-	"github.com/urfave/cli/v2"
-)
+import "github.com/urfave/cli/v2"
 
 // The scripts ask the program itself what can follow, by the flag that
 // urfave/cli adds for it.
@@ -47,7 +43,7 @@ func (a *app) completionCommand() *cli.Command {
 				}
 				a.console.Data("%s", script)
 			default:
-				return &usageError{fmt.Sprintf("completion is for bash, zsh or fish, not %q", shell)}
+				return commandLine("completion is for bash, zsh or fish, not %q", shell)
 			}
 			return nil
 		},

@@ -4,21 +4,25 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/eks"
 
 	"aicluster/blueprints/instancetypes"
 	"aicluster/provision/cloud"
+	"aicluster/provision/controlplane"
 )
 
 // List prices in US dollars an hour, us-east-1: EKS control plane in standard
-// support (aws.amazon.com/eks/pricing) and a NAT gateway without its traffic
-// (aws.amazon.com/vpc/pricing).
+// and in extended support (aws.amazon.com/eks/pricing) and a NAT gateway without
+// its traffic (aws.amazon.com/vpc/pricing).
 const (
-	controlPlanePrice = 0.10
-	natGatewayPrice   = 0.045
+	controlPlanePrice         = 0.10
+	controlPlaneExtendedPrice = 0.60
+	natGatewayPrice           = 0.045
 )
 
 // costs is what runs now, at list prices.
@@ -55,14 +59,30 @@ func (s *session) costNow(ctx context.Context) costs {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), costTimeout)
 	defer cancel()
 	var c costs
-	if s.stack.cluster.Exists() {
-		c.controlPlane = controlPlanePrice
+	if c.err = c.addControlPlane(ctx, s.clients.EKS, s.stack.cluster); c.err != nil {
+		return c
 	}
 	owner := cloud.Owner{Cluster: s.blueprint.Metadata.Name}
 	if c.err = c.addInstances(ctx, s.clients.EC2, owner); c.err == nil {
 		c.err = c.addGateways(ctx, s.clients.EC2, owner)
 	}
 	return c
+}
+
+// addControlPlane asks EKS whether the cluster's version is in extended support.
+func (c *costs) addControlPlane(ctx context.Context, api eks.DescribeClusterVersionsAPIClient, cluster *controlplane.Cluster) error {
+	if !cluster.Exists() {
+		return nil
+	}
+	c.controlPlane = controlPlanePrice
+	versions, err := controlplane.Versions(ctx, api)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(versions, func(v controlplane.Version) bool { return v.Name == cluster.Version() && v.Extended }) {
+		c.controlPlane = controlPlaneExtendedPrice
+	}
+	return nil
 }
 
 func (c *costs) addInstances(ctx context.Context, api ec2.DescribeInstancesAPIClient, owner cloud.Owner) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"aicluster/blueprints"
 	"aicluster/cmd/aicluster/ui"
@@ -28,10 +29,24 @@ var (
 	errLeft        = errors.New("teardown left something behind")
 )
 
-// usageError is a mistake on the command line.
-type usageError struct{ msg string }
+// usageError is a mistake of the caller's.
+type usageError struct {
+	err  error
+	help bool // the command's help would help
+}
 
-func (e *usageError) Error() string { return e.msg }
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// commandLine is a mistake on the command line.
+func commandLine(format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...), help: true}
+}
+
+// mistake is another mistake of the caller's.
+func mistake(format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...)}
+}
 
 // shown marks an error that the user has been told already.
 type shown struct{ error }
@@ -56,7 +71,7 @@ func exitCode(err error) int {
 		return exitVerify
 	case errors.Is(err, errLeft):
 		return exitLeft
-	case errors.Is(err, ui.ErrDeclined):
+	case errors.Is(err, ui.ErrDeclined), errors.Is(err, ui.ErrNoTerminal):
 		return exitDeclined
 	}
 	return exitFailed

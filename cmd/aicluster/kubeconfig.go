@@ -101,7 +101,7 @@ func (a *app) tokenCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "token",
 		Usage:     "print a token for the cluster's API server, as kubectl asks for it",
-		ArgsUsage: "[FILE]",
+		ArgsUsage: "FILE (or --name NAME --region REGION)",
 		Flags:     nameFlags(),
 		Action: func(ctx *cli.Context) error {
 			name, region, err := a.nameAndRegion(ctx)
@@ -142,7 +142,7 @@ func (a *app) nameAndRegion(ctx *cli.Context) (name, region string, err error) {
 		}
 		return b.Metadata.Name, b.Metadata.Region, nil
 	}
-	return "", "", &usageError{fmt.Sprintf("%s takes a blueprint file, or --name and --region", ctx.Command.Name)}
+	return "", "", commandLine("%s takes a blueprint file, or --name and --region", ctx.Command.Name)
 }
 
 // execCredential is what an exec plug-in of client-go prints

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 )
 
 // gcPercent makes the collector run twice as often as by default: the live heap
@@ -30,6 +31,10 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 	return app.end(err)
 }
 
+// sameKey is how close signals come that are meant as one: a terminal that
+// closes sends two, and so does timeout(1), to the process and to its group.
+const sameKey = 500 * time.Millisecond
+
 // interruptible returns a context that ends at the first interrupt, hang-up or
 // termination signal, so that the run can end in good order. A second one ends
 // the process at once, which is safe too: the next run goes on from there.
@@ -39,11 +44,15 @@ func interruptible(parent context.Context) (context.Context, func()) {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	done := make(chan struct{})
 	go func() {
-		for n := 0; ; n++ {
+		var first time.Time
+		for {
 			select {
 			case <-signals:
-				if n > 0 {
+				if !first.IsZero() && time.Since(first) > sameKey {
 					os.Exit(exitInterrupted)
+				}
+				if first.IsZero() {
+					first = time.Now()
 				}
 				cancel(errInterrupted)
 			case <-done:

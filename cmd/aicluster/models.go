@@ -16,6 +16,12 @@ func (a *app) modelsCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "models",
 		Usage: "seed and list model weights in S3",
+		Action: func(ctx *cli.Context) error {
+			if name := ctx.Args().First(); name != "" {
+				return commandLine("models has no command %q", name)
+			}
+			return cli.ShowSubcommandHelp(ctx)
+		},
 		Subcommands: []*cli.Command{
 			{
 				Name:      "push",
@@ -44,7 +50,7 @@ func (a *app) openModels(ctx *cli.Context) (*session, error) {
 		return nil, err
 	}
 	if b.Models == nil {
-		return nil, &usageError{file + " has no models"}
+		return nil, mistake("%s has no models", file)
 	}
 	start := time.Now()
 	clients, id, err := a.clients(ctx.Context, b.Metadata.Region)
@@ -72,13 +78,13 @@ func (a *app) modelsPush(ctx *cli.Context) error {
 	progress.Close()
 	switch err := result.Err(); {
 	case a.console.JSON:
-		if e := a.console.Line(s.summaryLine("models push", result, 0)); e != nil {
+		if e := a.console.Summary(s.summaryLine("models push", result, 0)); e != nil {
 			return e
 		}
 	case err != nil:
 		a.console.ShowError(err)
 	case !result.Interrupted:
-		a.console.Say("s3://%s has %d models of the blueprint after %s", s.blueprint.Models.Bucket, len(s.stack.models), ui.Duration(time.Since(s.start)))
+		a.console.Say("s3://%s has all models of the blueprint (%d) after %s", s.blueprint.Models.Bucket, len(s.stack.models), ui.Duration(time.Since(s.start)))
 	}
 	return ended(ctx.Context, result)
 }

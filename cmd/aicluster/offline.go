@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -25,11 +24,11 @@ func (a *app) initCommand() *cli.Command {
 		},
 		Action: func(ctx *cli.Context) error {
 			if ctx.NArg() > 1 {
-				return &usageError{"init takes at most one file name"}
+				return commandLine("init takes at most one file name")
 			}
 			data, err := blueprints.Example(ctx.String("example"))
 			if err != nil {
-				return &usageError{err.Error()}
+				return commandLine("%w", err)
 			}
 			file := ctx.Args().First()
 			if file == "-" {
@@ -52,7 +51,7 @@ func (a *app) writeNew(file string, data []byte, force bool) error {
 	}
 	f, err := os.OpenFile(file, flags, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return &usageError{fmt.Sprintf("%s exists already; --force overwrites it", file)}
+		return mistake("%s exists already; --force overwrites it", file)
 	}
 	if err != nil {
 		return err
@@ -120,7 +119,7 @@ func (a *app) load(file string) (*blueprints.Blueprint, error) {
 	b, err := blueprints.Load(file)
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		return nil, &usageError{fmt.Sprintf("%s: %v", path.Path, path.Err)}
+		return nil, mistake("%s: %w", path.Path, path.Err)
 	}
 	return b, err
 }

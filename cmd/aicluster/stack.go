@@ -203,6 +203,9 @@ func (s *builder) addRemovedPools(ctx context.Context) error {
 				slices.Concat(s.forNode, s.network.NodeNeeds())...)
 			s.add(group)
 			s.groups = append(s.groups, group)
+			if s.options.teardown { // charts may run on it, and go first
+				s.system = append(s.system, group)
+			}
 		}
 	}
 	return nil

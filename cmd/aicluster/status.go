@@ -233,7 +233,7 @@ func (s *session) showStatus(d statusDocument) {
 	rows := [][]string{}
 	for _, p := range d.NodePools {
 		rows = append(rows, []string{p.Name, orNone(p.Status), p.Capacity, strings.Join(p.InstanceTypes, ","),
-			fmt.Sprintf("%d of %d", readyCount(p.Nodes), len(p.Nodes)), fmt.Sprintf("%d-%d", p.Min, p.Max), gpuText(p.GPUs)})
+			fmt.Sprintf("%d of %d", readyCount(p.Nodes), max(len(p.Nodes), p.Desired)), fmt.Sprintf("%d-%d", p.Min, p.Max), gpuText(p.GPUs)})
 	}
 	c.Table([]string{"NODE POOL", "STATUS", "CAPACITY", "TYPES", "READY", "MIN-MAX", "GPUS"}, rows)
 	for _, p := range d.NodePools {

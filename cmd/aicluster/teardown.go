@@ -15,7 +15,7 @@ func (a *app) teardownCommand() *cli.Command {
 		Name:      "teardown",
 		Aliases:   []string{"down"},
 		Usage:     "remove everything that up made, and hand over a receipt",
-		ArgsUsage: "FILE",
+		ArgsUsage: "FILE (or --name NAME --region REGION)",
 		Flags: append(nameFlags(),
 			yesFlag(),
 			&cli.BoolFlag{Name: "delete-data", Usage: "also delete the models bucket and everything in it"},
@@ -83,9 +83,9 @@ func (s *session) agreeToDelete(ctx context.Context, plan *engine.Plan) error {
 		for _, st := range plan.Steps {
 			switch {
 			case st.Exists && st.Keep != "":
-				s.console.Data("  %-34s kept: %s", st.Resource, st.Keep)
+				s.console.Data("  %s kept: %s", s.console.Name(st.Resource), st.Keep)
 			case st.Exists:
-				s.console.Data("- %-34s %s", st.Resource, st.Detail)
+				s.console.Data("- %s %s", s.console.Name(st.Resource), st.Detail)
 			}
 		}
 	}
@@ -105,7 +105,7 @@ func (s *session) finishTeardown(ctx context.Context, r engine.Result, receipt e
 	}
 	if s.console.JSON {
 		_ = s.console.Line(receiptLine{"receipt", receipt})
-		_ = s.console.Line(s.summaryLine("teardown", r, cost))
+		_ = s.console.Summary(s.summaryLine("teardown", r, cost))
 		return
 	}
 	if err := r.Err(); err != nil {
@@ -130,7 +130,7 @@ func (s *session) showReceipt(r engine.Receipt) {
 		lines []engine.ReceiptLine
 	}{{"deleted", r.Deleted}, {"kept", r.Kept}, {"left", r.Left}} {
 		for _, l := range part.lines {
-			s.console.Data("%-8s %-34s %s", part.word, l.Resource, joined(l.Detail, l.Reason))
+			s.console.Data("%-8s %s %s", part.word, s.console.Name(l.Resource), joined(l.Detail, l.Reason))
 		}
 	}
 }

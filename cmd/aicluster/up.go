@@ -70,7 +70,7 @@ type summaryLine struct {
 	Type                string       `json:"type"` // "summary"
 	Command             string       `json:"command"`
 	Cluster             string       `json:"cluster"`
-	Result              string       `json:"result"`  // succeeded, failed, interrupted
+	Result              string       `json:"result"`  // succeeded, failed or interrupted
 	Changed             int64        `json:"changed"` // mutating calls
 	Read                int64        `json:"read"`    // reading calls
 	ElapsedSeconds      float64      `json:"elapsedSeconds"`
@@ -88,21 +88,28 @@ func (s *session) summaryLine(command string, r engine.Result, cost float64) sum
 	}
 }
 
+// The results in a summary.
+const (
+	resultSucceeded   = "succeeded"
+	resultFailed      = "failed"
+	resultInterrupted = "interrupted"
+)
+
 func outcome(r engine.Result) string {
 	switch {
 	case r.Err() != nil:
-		return "failed"
+		return resultFailed
 	case r.Interrupted:
-		return "interrupted"
+		return resultInterrupted
 	}
-	return "succeeded"
+	return resultSucceeded
 }
 
 // finishUp says how up ended: what there is now, what it costs and what to run next.
 func (s *session) finishUp(ctx context.Context, r engine.Result) {
 	cost := s.costNow(ctx)
 	if s.console.JSON {
-		_ = s.console.Line(s.summaryLine("up", r, cost.Total()))
+		_ = s.console.Summary(s.summaryLine("up", r, cost.Total()))
 		return
 	}
 	if err := r.Err(); err != nil {
@@ -110,10 +117,10 @@ func (s *session) finishUp(ctx context.Context, r engine.Result) {
 	}
 	elapsed := ui.Duration(time.Since(s.start))
 	switch outcome(r) {
-	case "failed":
+	case resultFailed:
 		s.say("failed after %s; what works was kept, and costs %s now", elapsed, ui.Dollars(cost.Total()))
 		s.console.Hint("go on: aicluster up %s; remove it: aicluster teardown %s", s.file, s.file)
-	case "interrupted":
+	case resultInterrupted:
 		s.say("interrupted after %s; nothing is lost, and what is running costs %s", elapsed, ui.Dollars(cost.Total()))
 		s.console.Hint("go on: aicluster up %s; remove it: aicluster teardown %s", s.file, s.file)
 	default:

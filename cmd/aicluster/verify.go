@@ -98,5 +98,7 @@ func (s *session) showVerify(d verifyDocument) {
 		c.Say("the blueprint has no pool with GPUs")
 	case d.Verified:
 		c.Say("verified: every node offers all its GPUs")
+	default:
+		c.Say("not verified")
 	}
 }

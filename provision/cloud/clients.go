@@ -9,7 +9,6 @@ package cloud
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -74,7 +73,8 @@ func New(ctx context.Context, region, version string) (*Clients, error) {
 		config.WithAPIOptions(apiOptions(&c.calls, version)),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
+		return nil, &Error{Resource: "credentials", Doing: "reading the AWS configuration", Message: err.Error(), Err: err,
+			Hint: "check AWS_PROFILE and the files ~/.aws/config and ~/.aws/credentials"}
 	}
 	c.config = cfg
 	c.AutoScaling = autoscaling.NewFromConfig(cfg)

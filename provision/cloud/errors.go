@@ -96,7 +96,7 @@ func hint(err error) string {
 		return "the credentials have expired: log in again and run the same command again; it goes on where it stopped"
 	case hasCode(err, invalidCredentialCodes...):
 		return "AWS does not know these credentials: check AWS_PROFILE or the access key"
-	case hasCode(err, accessCodes...):
+	case hasCode(err, accessCodes...), isUnauthorizedLaunch(err):
 		return "the credentials lack this permission: see docs/iam.md for the policy that aicluster needs"
 	case IsQuota(err):
 		return "ask for a higher limit in Service Quotas, or make the pool smaller"
@@ -123,6 +123,12 @@ var (
 func isNoCredentials(err error) bool {
 	s := err.Error()
 	return strings.Contains(s, "get identity: get credentials") || strings.Contains(s, "no EC2 IMDS role found")
+}
+
+// isUnauthorizedLaunch tells that EKS may not launch instances in the caller's
+// name: it needs the caller to hold ec2:RunInstances, and says so only in words.
+func isUnauthorizedLaunch(err error) bool {
+	return hasCode(err, "InvalidRequestException", "InvalidParameterException") && strings.Contains(err.Error(), "not authorized to launch instances")
 }
 
 // Code is AWS's error code in err, or empty.

@@ -496,7 +496,7 @@ func TestEventsTellEveryStepOnce(t *testing.T) {
 	g.Up(t.Context(), p, Options{Events: func(e Event) {
 		got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", e.Resource, e.Action, e.State, e.Message)))
 	}})
-	want := []string{"there none succeeded there", "fresh create started", "fresh create running 1 of 2", "fresh create succeeded fresh"}
+	want := []string{"there none succeeded there", "fresh create started", "fresh create running 1 of 2", "fresh create succeeded"}
 	if !slices.Equal(got, want) {
 		t.Errorf("events:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}

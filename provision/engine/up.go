@@ -100,11 +100,15 @@ func (u *upWalk) visit(ctx context.Context, n *node) {
 	if r.State == "" && ctx.Err() != nil {
 		r.State = Interrupted
 	}
+	s := u.plan.Step(n.id)
 	if r.State != "" {
+		if unwanted(n) && s != nil && s.Action == ActionNone {
+			r.State, r.Cause = Succeeded, "" // it is not there, as it should be
+			return
+		}
 		u.emit(Event{Resource: n.id, State: r.State, Action: r.Action, Cause: r.Cause})
 		return
 	}
-	s := u.plan.Step(n.id)
 	if s != nil && s.Err == nil && s.Unknown == "" && s.Action == ActionNone && !changed {
 		r.State, r.Detail = Succeeded, s.Detail
 		u.emit(Event{Resource: n.id, Action: ActionNone, State: Succeeded, Message: r.Detail})
@@ -149,6 +153,7 @@ func (u *upWalk) apply(ctx context.Context, n *node, r *StepResult, start time.T
 		return err
 	}
 	u.emit(Event{Resource: n.id, Action: r.Action, State: Started})
+	r.Detail = "" // what was there before
 	p := u.progress(n, r.Action, start)
 	if r.Action == ActionDelete {
 		return n.Delete(ctx, p)

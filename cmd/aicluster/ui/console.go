@@ -33,6 +33,9 @@ type Console struct {
 	Terminal bool // Err is a terminal: live progress
 	Asks     bool // In is a terminal: questions can be asked
 	Width    int  // of the terminal, in columns
+
+	names      int  // width of the column of resource names, see Fit
+	summarised bool // the last JSON line has been written
 }
 
 // NewConsole makes the console of a process from its standard streams.
@@ -72,14 +75,26 @@ func (c *Console) Line(v any) error {
 	return e.Encode(v)
 }
 
+// Summary writes the last JSON line of a command that acts.
+func (c *Console) Summary(v any) error {
+	c.summarised = true
+	return c.Line(v)
+}
+
+// Summarised tells whether [Console.Summary] has written its line.
+func (c *Console) Summarised() bool { return c.summarised }
+
 // ErrDeclined is returned when a question was answered with no.
 var ErrDeclined = errors.New("not confirmed; nothing was changed")
 
-// Confirm asks until wanted is typed. It returns [ErrDeclined] for any other
-// answer, and an error that names --yes where nobody can be asked.
+// ErrNoTerminal is returned when a question would have to be asked and nobody can be.
+var ErrNoTerminal = errors.New("this needs a confirmation and there is no terminal to ask on; add --yes to go on without one")
+
+// Confirm asks and goes on if wanted is typed. It returns [ErrDeclined] for any
+// other answer, and [ErrNoTerminal] where nobody can be asked.
 func (c *Console) Confirm(ctx context.Context, question, wanted string) error {
 	if !c.Asks {
-		return errors.New("this needs a confirmation and there is no terminal to ask on; add --yes to go on without one")
+		return ErrNoTerminal
 	}
 	fmt.Fprintf(c.Err, "%s ", c.Bold(question))
 	answer := make(chan string, 1)

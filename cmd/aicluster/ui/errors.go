@@ -22,6 +22,13 @@ type Failure struct {
 func Failures(err error) []Failure {
 	out := []Failure{}
 	for _, e := range split(err) {
+		var problems blueprints.Problems
+		if errors.As(e, &problems) {
+			for _, p := range problems {
+				out = append(out, Failure{Resource: fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column), Message: p.Message, Hint: p.Hint})
+			}
+			continue
+		}
 		f := Failure{Message: e.Error()}
 		var ce *cloud.Error
 		if errors.As(e, &ce) {
@@ -47,17 +54,14 @@ func split(err error) []error {
 	return []error{err}
 }
 
-// ShowError writes err to stderr, each cause with its hint, and with JSON
-// output as one document on stdout, too.
+// ErrorDocument is the JSON of a command that reads and failed.
+type ErrorDocument struct {
+	Type   string    `json:"type"` // "error"
+	Errors []Failure `json:"errors"`
+}
+
+// ShowError writes err to stderr, each cause with its hint.
 func (c *Console) ShowError(err error) {
-	if c.JSON {
-		var problems blueprints.Problems
-		if errors.As(err, &problems) {
-			_ = c.Line(map[string]any{"type": "error", "problems": problems})
-		} else {
-			_ = c.Line(map[string]any{"type": "error", "errors": Failures(err)})
-		}
-	}
 	for _, e := range split(err) {
 		c.Say("%s %s", c.Red("aicluster:"), strings.TrimRight(e.Error(), "\n"))
 		var ce *cloud.Error

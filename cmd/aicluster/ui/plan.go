@@ -3,19 +3,31 @@ package ui
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"aicluster/provision/engine"
 )
 
+// Fit makes the column of resource names as wide as the plan needs.
+func (c *Console) Fit(p *engine.Plan) {
+	for _, s := range p.Steps {
+		c.names = max(c.names, len(s.Resource))
+	}
+}
+
+// Name is a resource's name in its column.
+func (c *Console) Name(id string) string { return fmt.Sprintf("%-*s", c.names, id) }
+
 // Plan shows what would change: one line a resource, its fields below it.
 func (c *Console) Plan(p *engine.Plan) {
+	c.Fit(p)
 	for _, s := range p.Steps {
 		switch {
 		case s.Err != nil:
-			c.Data("%s %-34s could not be read", c.Red("!"), s.Resource)
+			c.Data("%s %s could not be read", c.Red("!"), c.Name(s.Resource))
 		case s.Unknown != "":
-			c.Data("%s %-34s not known: %s could not be read", c.Yellow("?"), s.Resource, s.Unknown)
+			c.Data("%s %s not known: %s could not be read", c.Yellow("?"), c.Name(s.Resource), s.Unknown)
 		case s.Action != engine.ActionNone:
 			c.planStep(s)
 		}
@@ -24,7 +36,7 @@ func (c *Console) Plan(p *engine.Plan) {
 }
 
 func (c *Console) planStep(s engine.Step) {
-	c.Data("%s %-34s %s", c.mark(s.Action), s.Resource, planned(s.Action))
+	c.Data("%s %s %s", c.mark(s.Action), c.Name(s.Resource), planned(s.Action))
 	for _, ch := range s.Changes {
 		if ch.Field == "" || ch.Live == nil && ch.Wanted == nil { // the resource as a whole, or what is not known yet
 			continue
@@ -57,6 +69,13 @@ func value(v any) string {
 	switch {
 	case v == nil:
 		return "none"
+	case rv.Kind() == reflect.Map:
+		parts := make([]string, 0, rv.Len())
+		for _, k := range rv.MapKeys() {
+			parts = append(parts, fmt.Sprintf("%v: %s", k.Interface(), value(rv.MapIndex(k).Interface())))
+		}
+		slices.Sort(parts)
+		return "{" + strings.Join(parts, ", ") + "}"
 	case rv.Kind() == reflect.Slice:
 		parts := make([]string, rv.Len())
 		for i := range parts {

@@ -67,7 +67,9 @@ func (p plainProgress) Event(e engine.Event) {
 	case engine.Started:
 		p.c.Say("  %s: %s", e.Resource, present(e.Action))
 	case engine.Running:
-		p.c.Say("  %s: %s (%s)", e.Resource, e.Message, Duration(e.Elapsed))
+		if e.Message != present(e.Action) { // said when it started
+			p.c.Say("  %s: %s (%s)", e.Resource, e.Message, Duration(e.Elapsed))
+		}
 	default:
 		if line := p.c.endLine(e); line != "" {
 			p.c.Say("%s", line)
@@ -79,7 +81,7 @@ func (p plainProgress) Close() {}
 
 // endLine is the line that ends a step; steps that had nothing to do have none.
 func (c *Console) endLine(e engine.Event) string {
-	name := fmt.Sprintf("%-34s", e.Resource)
+	name := c.Name(e.Resource)
 	switch e.State {
 	case engine.Succeeded:
 		switch e.Action {
@@ -94,6 +96,9 @@ func (c *Console) endLine(e engine.Event) string {
 	case engine.Blocked:
 		return fmt.Sprintf("%s %s not tried: %s failed", c.Yellow("-"), name, e.Cause)
 	case engine.Interrupted:
+		if e.Elapsed == 0 { // it had not begun
+			return ""
+		}
 		return fmt.Sprintf("%s %s interrupted", c.Yellow("-"), name)
 	}
 	return ""
@@ -154,7 +159,7 @@ const spinnerWidth = 7
 func (p *liveProgress) start(e engine.Event) {
 	l := &liveLine{msg: present(e.Action)}
 	start := time.Now()
-	name := fmt.Sprintf("%-34s", e.Resource)
+	name := p.c.Name(e.Resource)
 	l.bar = p.bars.New(0, mpb.SpinnerStyle().PositionLeft(),
 		mpb.BarWidth(2),
 		mpb.AppendDecorators(

@@ -38,7 +38,7 @@ func golden(t *testing.T, name, got string) {
 
 func testConsole() (c *Console, out, errs *bytes.Buffer) {
 	out, errs = &bytes.Buffer{}, &bytes.Buffer{}
-	return &Console{In: strings.NewReader(""), Out: out, Err: errs, Width: 100}, out, errs
+	return &Console{In: strings.NewReader(""), Out: out, Err: errs, Width: 100, names: 34}, out, errs
 }
 
 func capacityError() error {
@@ -84,7 +84,8 @@ func events() []engine.Event {
 		{Time: at, Resource: "check/gpu-a100", Action: engine.ActionNone, State: engine.Blocked, Cause: "nodepool/gpu-a100"},
 		{Time: at, Resource: "nodepool/old", Action: engine.ActionDelete, State: engine.Succeeded, Elapsed: 4000 * time.Second},
 		{Time: at, Resource: "bucket/b", Action: engine.ActionKeep, State: engine.Succeeded, Message: "holds model weights"},
-		{Time: at, Resource: "model/m", Action: engine.ActionCreate, State: engine.Interrupted},
+		{Time: at, Resource: "model/m", Action: engine.ActionCreate, State: engine.Interrupted, Elapsed: 7 * time.Second},
+		{Time: at, Resource: "model/n", Action: engine.ActionNone, State: engine.Interrupted},
 	}
 }
 
