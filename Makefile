@@ -51,7 +51,12 @@ test-localcloud: ## tests of the local cloud
 
 .PHONY: test-e2e
 test-e2e: build ## scripts that run the real binary on the local cloud
-	go test -C e2e -count=1 -timeout 20m .
+	go test -C e2e -count=1 -parallel 4 -timeout 20m .
+
+.PHONY: e2e-clients
+e2e-clients: build ## kubectl and the AWS CLI (aws on the PATH) see what status shows
+	go build -C e2e -ldflags "-s -w" -o ../bin/kubectl k8s.io/kubernetes/cmd/kubectl
+	go test -C e2e -count=1 -tags clients -run '^TestClients$$' .
 
 .PHONY: bench-up
 bench-up: build ## up against the shortest time that AWS's own durations allow

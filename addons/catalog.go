@@ -20,12 +20,15 @@ const (
 // Where the known releases live.
 const (
 	GPUOperatorNamespace = "gpu-operator"
+	gpuOperatorName      = "gpu-operator"
 	// AutoscalerNamespace and AutoscalerServiceAccount are what the pod identity
 	// of the cluster autoscaler is for.
 	AutoscalerNamespace      = "kube-system"
 	AutoscalerServiceAccount = "cluster-autoscaler"
-	// EBSServiceAccount is the service account of the add-on aws-ebs-csi-driver's
-	// controller (EKS user guide, "Use Kubernetes volume storage with Amazon EBS").
+	// EBSCSIDriver is the add-on whose pods act by a role of their own.
+	EBSCSIDriver = "aws-ebs-csi-driver"
+	// EBSServiceAccount is the service account of [EBSCSIDriver]'s controller
+	// (EKS user guide, "Use Kubernetes volume storage with Amazon EBS").
 	EBSServiceAccount = "ebs-csi-controller-sa"
 )
 
@@ -43,33 +46,40 @@ type EKSAddonChoice struct {
 func EKSAddons(b *blueprints.Blueprint, ebsRole Role) []EKSAddonChoice {
 	a := b.Addons
 	all := []struct {
-		name       string
-		addon      *blueprints.EKSAddon
-		needsNodes bool
+		name  string
+		addon *blueprints.EKSAddon
 	}{
-		{"vpc-cni", a.VPCCNI, false},
-		{"kube-proxy", a.KubeProxy, false},
-		{"eks-pod-identity-agent", a.PodIdentityAgent, false},
-		{"coredns", a.CoreDNS, true},
-		{"metrics-server", a.MetricsServer, true},
-		{"aws-ebs-csi-driver", a.EBSCSIDriver, true},
+		{"vpc-cni", a.VPCCNI},
+		{"kube-proxy", a.KubeProxy},
+		{"eks-pod-identity-agent", a.PodIdentityAgent},
+		{"coredns", a.CoreDNS},
+		{"metrics-server", a.MetricsServer},
+		{EBSCSIDriver, a.EBSCSIDriver},
 	}
 	var out []EKSAddonChoice
 	for _, x := range all {
 		if !Enabled(x.addon) {
 			continue
 		}
-		choice := EKSAddonChoice{Spec: Spec{Name: x.name}, NeedsNodes: x.needsNodes}
+		choice := EKSAddonChoice{Spec: Spec{Name: x.name}, NeedsNodes: needsNodes(x.name)}
 		if x.addon != nil {
 			choice.Version, choice.Configuration = x.addon.Version, x.addon.Configuration
 		}
-		if x.name == "aws-ebs-csi-driver" {
+		if x.name == EBSCSIDriver {
 			choice.PodIdentity = &PodIdentitySpec{ServiceAccount: EBSServiceAccount, Role: ebsRole}
 		}
 		out = append(out, choice)
 	}
 	return out
 }
+
+// needsNodes tells whether an add-on of EKS has Deployments.
+func needsNodes(name string) bool {
+	return !slices.Contains([]string{"vpc-cni", "kube-proxy", "eks-pod-identity-agent"}, name)
+}
+
+// NeedsNodes is [EKSAddonChoice.NeedsNodes] of the add-on.
+func (a *EKSAddon) NeedsNodes() bool { return needsNodes(a.spec.Name) }
 
 // Enabled tells whether an add-on of EKS is on; it is unless switched off.
 func Enabled(a *blueprints.EKSAddon) bool { return a == nil || a.Enabled == nil || *a.Enabled }
@@ -89,16 +99,20 @@ func GPUOperator(b *blueprints.Blueprint) ReleaseSpec {
 		"node-feature-discovery": map[string]any{"worker": map[string]any{"tolerations": tolerations}},
 	}
 	return ReleaseSpec{
-		Name: "gpu-operator", Namespace: GPUOperatorNamespace,
+		Name: gpuOperatorName, Namespace: GPUOperatorNamespace,
 		Repo: "https://helm.ngc.nvidia.com/nvidia", Chart: "gpu-operator",
 		Version: version(b.Addons.GPUOperator, gpuOperatorVersion),
 		Values:  overlay(ours, values(b.Addons.GPUOperator)),
 		// Its pods use host paths and devices, which the other levels forbid.
 		NamespaceLabels: map[string]string{"pod-security.kubernetes.io/enforce": "privileged"},
-		CRDs: []string{"clusterpolicies.nvidia.com", "nvidiadrivers.nvidia.com", "gpuclusters.nvidia.com",
-			"computedomains.resource.nvidia.com", "computedomaincliques.resource.nvidia.com",
-			"nodefeatures.nfd.k8s-sigs.io", "nodefeaturerules.nfd.k8s-sigs.io", "nodefeaturegroups.nfd.k8s-sigs.io"},
+		CRDs:            gpuOperatorCRDs(),
 	}
+}
+
+func gpuOperatorCRDs() []string {
+	return []string{"clusterpolicies.nvidia.com", "nvidiadrivers.nvidia.com", "gpuclusters.nvidia.com",
+		"computedomains.resource.nvidia.com", "computedomaincliques.resource.nvidia.com",
+		"nodefeatures.nfd.k8s-sigs.io", "nodefeaturerules.nfd.k8s-sigs.io", "nodefeaturegroups.nfd.k8s-sigs.io"}
 }
 
 // gpuTolerations tolerate nvidia.com/gpu, as the chart's own default does, and

@@ -17,6 +17,7 @@ import (
 
 // EKSAPI is what an add-on needs of EKS.
 type EKSAPI interface {
+	eks.ListAddonsAPIClient
 	CreateAddon(context.Context, *eks.CreateAddonInput, ...func(*eks.Options)) (*eks.CreateAddonOutput, error)
 	DeleteAddon(context.Context, *eks.DeleteAddonInput, ...func(*eks.Options)) (*eks.DeleteAddonOutput, error)
 	DescribeAddon(context.Context, *eks.DescribeAddonInput, ...func(*eks.Options)) (*eks.DescribeAddonOutput, error)
@@ -54,6 +55,8 @@ type EKSAddon struct {
 	cluster Cluster
 	spec    Spec
 	needs   []engine.Resource
+
+	unwanted bool // it is to go: see NewRemovedEKSAddon
 
 	configuration map[string]any // canonical spec.Configuration
 	configError   error
@@ -103,6 +106,9 @@ func (a *EKSAddon) Status() string {
 // Observe implements engine.Resource.
 func (a *EKSAddon) Observe(ctx context.Context) (engine.Observation, error) {
 	a.live, a.roleARN = nil, ""
+	if a.unwanted {
+		return a.observeUnwanted(ctx)
+	}
 	if a.configError != nil {
 		return engine.Observation{}, cloud.Wrap(a.ID(), "reading its configuration", a.configError)
 	}
@@ -149,14 +155,12 @@ func (a *EKSAddon) changes() ([]engine.Change, error) {
 		return nil, err
 	}
 	if !same {
-		out = append(out, engine.Change{Field: "configuration", Live: live, Wanted: a.configuration, Policy: engine.PolicyInPlace})
+		out = append(out, valueChanges("configuration", live, a.configuration)...)
 	}
 	if p := a.spec.PodIdentity; p != nil && a.roleARN != p.Role.ARN() {
 		out = append(out, engine.Change{Field: "podIdentity.role", Live: orNil(a.roleARN), Wanted: orNil(p.Role.ARN()), Policy: engine.PolicyInPlace})
 	}
-	if missing := cloud.TagChanges(a.live.Tags, a.owner.Tags("")); len(missing) > 0 {
-		out = append(out, engine.Change{Field: "tags", Live: a.live.Tags, Wanted: missing, Policy: engine.PolicyInPlace})
-	}
+	out = append(out, engine.TagChanges(a.live.Tags, a.owner.Tags(""))...)
 	if a.live.Status != types.AddonStatusActive {
 		out = append(out, engine.Change{Field: "status", Live: string(a.live.Status), Wanted: string(types.AddonStatusActive),
 			Policy: engine.PolicyInPlace, Hint: issueWords(a.live.Health)})

@@ -71,9 +71,9 @@ func TestAddonChanges(t *testing.T) {
 		{name: "YAML equals JSON", live: types.Addon{AddonVersion: aws.String("v2"), Tags: tags, ConfigurationValues: aws.String("a:\n  b: 1\n")},
 			spec: Spec{Configuration: map[string]any{"a": map[string]any{"b": 1}}}},
 		{name: "configuration differs", live: types.Addon{AddonVersion: aws.String("v2"), Tags: tags, ConfigurationValues: aws.String(`{"a":2}`)},
-			spec: Spec{Configuration: map[string]any{"a": 1}}, want: "configuration"},
-		{name: "configuration taken away", live: types.Addon{AddonVersion: aws.String("v2"), Tags: tags, ConfigurationValues: aws.String(`{"a":2}`)}, want: "configuration"},
-		{name: "tags lost", live: types.Addon{AddonVersion: aws.String("v2"), Tags: map[string]string{"other": "x"}}, want: "tags"},
+			spec: Spec{Configuration: map[string]any{"a": 1}}, want: "configuration.a"},
+		{name: "configuration taken away", live: types.Addon{AddonVersion: aws.String("v2"), Tags: tags, ConfigurationValues: aws.String(`{"a":2}`)}, want: "configuration.a"},
+		{name: "tags lost", live: types.Addon{AddonVersion: aws.String("v2"), Tags: map[string]string{"other": "x"}}, want: "metadata.tags.aicluster/cluster metadata.tags.team"},
 		{name: "degraded", live: types.Addon{AddonVersion: aws.String("v2"), Tags: tags, Status: types.AddonStatusDegraded}, want: "status"},
 		{name: "role missing", live: types.Addon{AddonVersion: aws.String("v2"), Tags: tags}, spec: Spec{PodIdentity: &PodIdentitySpec{"sa", fakeRole("arn:r")}}, want: "podIdentity.role"},
 	}
@@ -105,7 +105,7 @@ func TestAddonChanges(t *testing.T) {
 				t.Fatal(err)
 			}
 			settled(t, a)
-			if tt.want != "tags" && api.updated.ResolveConflicts != types.ResolveConflictsPreserve {
+			if !strings.HasPrefix(tt.want, "metadata.tags") && api.updated.ResolveConflicts != types.ResolveConflictsPreserve {
 				t.Errorf("an update resolves conflicts by %s", api.updated.ResolveConflicts)
 			}
 		})

@@ -3,6 +3,7 @@ package addons
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -128,6 +129,25 @@ func (f *fakeEKS) DescribeAddon(_ context.Context, in *eks.DescribeAddonInput, _
 		delete(f.addons, aws.ToString(in.AddonName))
 	}
 	return &eks.DescribeAddonOutput{Addon: &seen}, nil
+}
+
+// ListAddons answers in pages of one.
+func (f *fakeEKS) ListAddons(_ context.Context, in *eks.ListAddonsInput, _ ...func(*eks.Options)) (*eks.ListAddonsOutput, error) {
+	if aws.ToString(in.ClusterName) != "demo" {
+		return nil, notFound("cluster")
+	}
+	names, at := slices.Sorted(maps.Keys(f.addons)), 0
+	if in.NextToken != nil {
+		at = slices.Index(names, *in.NextToken)
+	}
+	out := &eks.ListAddonsOutput{}
+	if at < len(names) {
+		out.Addons = names[at : at+1]
+	}
+	if at+1 < len(names) {
+		out.NextToken = &names[at+1]
+	}
+	return out, nil
 }
 
 func (f *fakeEKS) DeleteAddon(_ context.Context, in *eks.DeleteAddonInput, _ ...func(*eks.Options)) (*eks.DeleteAddonOutput, error) {

@@ -61,7 +61,7 @@ func deleteLoadBalancers(ctx context.Context, client kubernetes.Interface, which
 		if time.Since(start) > loadBalancerLimit {
 			return true, fmt.Errorf("the load balancer of service %s is not removed after %s", left[0], loadBalancerLimit)
 		}
-		p("waiting for %d load balancer(s) to go: %s", len(left), left[0])
+		p("waiting for %s to go: %s", plural(len(left), "load balancer"), left[0])
 		return false, nil
 	})
 }

@@ -31,6 +31,7 @@ type PodIdentity struct {
 	serviceAccount string
 	role           Role
 	needs          []engine.Resource
+	unwanted       bool // it is to go: see NewRemovedPodIdentity
 
 	live *types.PodIdentityAssociation
 }
@@ -54,6 +55,9 @@ func (i *PodIdentity) Container() engine.Resource { return i.cluster }
 // Observe implements engine.Resource.
 func (i *PodIdentity) Observe(ctx context.Context) (engine.Observation, error) {
 	i.live = nil
+	if i.unwanted {
+		return i.observeUnwanted(ctx)
+	}
 	missing := engine.Observation{Changes: []engine.Change{{Field: "role", Wanted: orNil(i.role.ARN()), Policy: engine.PolicyCreate}}}
 	if !i.cluster.Ready() {
 		return missing, nil
@@ -68,9 +72,7 @@ func (i *PodIdentity) Observe(ctx context.Context) (engine.Observation, error) {
 	if live := aws.ToString(i.live.RoleArn); live != i.role.ARN() {
 		o.Changes = append(o.Changes, engine.Change{Field: "role", Live: live, Wanted: orNil(i.role.ARN()), Policy: engine.PolicyInPlace})
 	}
-	if missing := cloud.TagChanges(i.live.Tags, i.owner.Tags("")); len(missing) > 0 {
-		o.Changes = append(o.Changes, engine.Change{Field: "tags", Live: i.live.Tags, Wanted: missing, Policy: engine.PolicyInPlace})
-	}
+	o.Changes = append(o.Changes, engine.TagChanges(i.live.Tags, i.owner.Tags(""))...)
 	return o, nil
 }
 

@@ -36,13 +36,13 @@ func maySoonAnswer(err error) bool {
 // cluster that cannot be reached does not stop a teardown: what it holds goes
 // with it.
 func unreachable(id, doing string, err error) error {
-	if err == nil {
-		return nil
+	var e *cloud.Error
+	if err == nil || errors.As(err, &e) { // such as credentials that have expired
+		return err
 	}
 	wrapped := cloud.Wrap(id, doing, fmt.Errorf("the cluster's API server: %w", err))
-	var e *cloud.Error
-	if errors.As(wrapped, &e) && e.Hint == "" {
-		e.Hint = reachHint(err)
+	if hint := reachHint(err); hint != "" && errors.As(wrapped, &e) {
+		e.Hint = hint // AWS's own endpoints are not to blame
 	}
 	return wrapped
 }

@@ -2,6 +2,7 @@ package addons
 
 import (
 	"errors"
+	"net"
 	"net/url"
 	"strings"
 	"testing"
@@ -42,6 +43,15 @@ func TestUnreachableSaysWhatToDo(t *testing.T) {
 		if !errors.As(unreachable("addon/x", "looking", err), &e) || !strings.Contains(e.Hint, want) || !strings.Contains(e.Message, "the cluster's API server") {
 			t.Errorf("%s: %+v", want, e)
 		}
+	}
+	refused := &url.Error{Op: "Get", URL: "https://x", Err: &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}}
+	var e *cloud.Error
+	if !errors.As(unreachable("addon/x", "looking", refused), &e) || !strings.Contains(e.Hint, "cluster.endpoint") || strings.Contains(e.Hint, "AWS_ENDPOINT_URL") {
+		t.Errorf("a connection that is refused: %+v", e)
+	}
+	expired := cloud.Fail("credentials", "signing", "expired", "log in")
+	if !errors.As(unreachable("addon/x", "looking", &url.Error{Op: "Get", Err: expired}), &e) || e.Hint != "log in" {
+		t.Errorf("credentials that have expired: %+v", e)
 	}
 	if unreachable("addon/x", "looking", nil) != nil {
 		t.Error("an error out of nothing")

@@ -36,11 +36,14 @@ type ReleaseSpec struct {
 // Release is a chart installed by Helm. Its record is the one that the helm
 // command reads and writes, so that both can be used side by side.
 type Release struct {
+	id      string
 	cluster Cluster
 	source  ChartSource
 	spec    ReleaseSpec
 	needs   []engine.Resource
 	connect func(ctx context.Context, p engine.Progress) (*session, error)
+
+	unwanted bool // it is to go: see NewRemovedRelease
 
 	values      map[string]any // canonical spec.Values
 	valuesError error
@@ -51,7 +54,7 @@ type Release struct {
 // NewRelease makes the resource "addon/<name>". It needs the cluster and, in
 // needs, what must run before its pods can: a node group, other add-ons.
 func NewRelease(cluster Cluster, source ChartSource, spec ReleaseSpec, needs ...engine.Resource) *Release {
-	r := &Release{cluster: cluster, source: source, spec: spec, needs: append([]engine.Resource{cluster}, needs...)}
+	r := &Release{id: "addon/" + spec.Name, cluster: cluster, source: source, spec: spec, needs: append([]engine.Resource{cluster}, needs...)}
 	r.connect = func(ctx context.Context, p engine.Progress) (*session, error) {
 		return connect(ctx, cluster, spec.Namespace, p)
 	}
@@ -60,7 +63,7 @@ func NewRelease(cluster Cluster, source ChartSource, spec ReleaseSpec, needs ...
 }
 
 // ID implements engine.Resource.
-func (r *Release) ID() string { return "addon/" + r.spec.Name }
+func (r *Release) ID() string { return r.id }
 
 // Needs implements engine.Resource.
 func (r *Release) Needs() []engine.Resource { return r.needs }
@@ -94,6 +97,9 @@ func (r *Release) Observe(ctx context.Context) (engine.Observation, error) {
 		return engine.Observation{}, cloud.Wrap(r.ID(), "reading its values", r.valuesError)
 	}
 	creation := engine.Observation{Notes: r.spec.Notes, Changes: []engine.Change{{Field: "version", Wanted: r.spec.Version, Policy: engine.PolicyCreate}}}
+	if r.unwanted {
+		creation = engine.Observation{}
+	}
 	if !r.cluster.Ready() {
 		return creation, nil
 	}
@@ -108,12 +114,12 @@ func (r *Release) Observe(ctx context.Context) (engine.Observation, error) {
 		r.live = nil
 		return creation, nil
 	}
-	changes, err := r.changes()
-	if err != nil {
-		return engine.Observation{}, err
+	o := engine.Observation{Exists: true, Notes: r.spec.Notes, Detail: fmt.Sprintf("%s, namespace %s, revision %d", r.Version(), r.live.Namespace, r.live.Version)}
+	if r.unwanted {
+		return o, nil
 	}
-	return engine.Observation{Exists: true, Changes: changes, Notes: r.spec.Notes,
-		Detail: fmt.Sprintf("%s, namespace %s, revision %d", r.Version(), r.live.Namespace, r.live.Version)}, nil
+	o.Changes, err = r.changes()
+	return o, err
 }
 
 // changes compares the live release with the wanted one.

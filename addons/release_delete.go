@@ -3,9 +3,11 @@ package addons
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/release"
 	"k8s.io/client-go/kubernetes"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,20 +47,36 @@ func (r *Release) Delete(ctx context.Context, p engine.Progress) error {
 }
 
 // uninstall removes the release and its record. Hooks run in pods: where no
-// pod can be scheduled they are left out.
+// pod can be scheduled they are left out, as where their service account is gone
+// already.
 func (r *Release) uninstall(ctx context.Context, s *session) error {
 	schedulable, err := hasSchedulableNode(ctx, s.client)
+	if err != nil {
+		return err
+	}
+	rel, err := last(s, r.spec.Name)
 	if err != nil {
 		return err
 	}
 	do := action.NewUninstall(s.helm)
 	do.IgnoreNotFound, do.Wait, do.Timeout = true, true, uninstallLimit
 	do.DeletionPropagation = "background"
-	do.DisableHooks = !schedulable
+	do.DisableHooks = !schedulable || halfRemoved(rel)
 	if _, err = do.Run(r.spec.Name); err != nil && ctx.Err() != nil {
 		return fmt.Errorf("%w (%w)", context.Cause(ctx), err)
 	}
 	return err
+}
+
+// halfRemoved tells that an earlier removal got beyond the hooks that come before
+// it: some of the release's objects are gone, perhaps what its hooks run with.
+func halfRemoved(rel *release.Release) bool {
+	if rel == nil || rel.Info.Status != release.StatusUninstalling {
+		return false
+	}
+	return !slices.ContainsFunc(rel.Hooks, func(h *release.Hook) bool {
+		return slices.Contains(h.Events, release.HookPreDelete) && h.LastRun.Phase != release.HookPhaseSucceeded
+	})
 }
 
 // hasSchedulableNode tells whether a pod without tolerations has a place.

@@ -39,6 +39,7 @@ type helmCluster struct {
 	dyn     *dynfake.FakeDynamicClient
 	waitErr error  // what the wait for ready objects returns
 	onWait  func() // called in it
+	hooks   int    // how many were run
 }
 
 // waitingKube stands for the cluster's objects; its waits end as the test says.
@@ -73,6 +74,11 @@ func (c *helmCluster) connect(context.Context, engine.Progress) (*session, error
 		},
 		client: c.client, dyn: c.dyn, reset: func() {},
 	}, nil
+}
+
+func (k waitingKube) WatchUntilReady(kube.ResourceList, time.Duration) error {
+	k.c.hooks++
+	return nil
 }
 
 // release makes the release "hello" of a chart version that dir has.
@@ -288,6 +294,26 @@ func TestReleaseDeleteRemovesLoadBalancersFirst(t *testing.T) {
 	}
 	if len(list.Items) != 1 || list.Items[0].Name != "users-own" {
 		t.Errorf("services left: %v", list.Items)
+	}
+}
+
+// TestReleaseRemovalGoesOn kills a removal during and after its pre-delete hook.
+// After it, the service account that the hook's pod runs as may be gone.
+func TestReleaseRemovalGoesOn(t *testing.T) {
+	for phase, hooks := range map[release.HookPhase]int{release.HookPhaseRunning: 1, release.HookPhaseSucceeded: 0} {
+		c := newHelmCluster(readyNode())
+		hook := &release.Hook{Name: "cleanup", Kind: "Job", Events: []release.HookEvent{release.HookPreDelete}, LastRun: release.HookExecution{Phase: phase}}
+		rel := &release.Release{Name: "hello", Namespace: "apps", Version: 1, Chart: testChart("1.0.0"), Hooks: []*release.Hook{hook}, Info: &release.Info{Status: release.StatusUninstalling}}
+		if err := c.records.Create(rel); err != nil {
+			t.Fatal(err)
+		}
+		r := c.release(repository(t, "1.0.0"), "1.0.0", nil)
+		if err := r.Delete(t.Context(), quiet); err != nil {
+			t.Fatal(err)
+		}
+		if o := observe(t, r); o.Exists || c.hooks != hooks {
+			t.Errorf("%s: exists %v, %d hooks ran", phase, o.Exists, c.hooks)
+		}
 	}
 }
 

@@ -192,3 +192,11 @@ func ignoreNotFound(err error) error {
 	}
 	return err
 }
+
+// plural is "1 volume" or "2 volumes".
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

@@ -129,3 +129,9 @@ func TestHooks(t *testing.T) {
 		t.Errorf("a job that its TTL removed: %v", err)
 	}
 }
+
+func TestPlural(t *testing.T) {
+	if got := plural(1, "volume") + ", " + plural(2, "volume"); got != "1 volume, 2 volumes" {
+		t.Error(got)
+	}
+}

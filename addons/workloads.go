@@ -205,7 +205,7 @@ func waitVolumesGone(ctx context.Context, client kubernetes.Interface, p engine.
 		if time.Since(start) > volumeLimit {
 			return true, fmt.Errorf("volume %s is not deleted after %s", left[0], volumeLimit)
 		}
-		p("waiting for %d volume(s) to go: %s", len(left), left[0])
+		p("waiting for %s to go: %s", plural(len(left), "volume"), left[0])
 		return false, nil
 	})
 }

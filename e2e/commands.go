@@ -86,13 +86,17 @@ func noSecrets(ts *testscript.TestScript, where, text string) {
 }
 
 // cmdJSONPath compares a value in a JSON file, or in the last line of JSON
-// lines: "jsonpath FILE {.result} WANTED". With "!" it must differ.
+// lines: "jsonpath FILE {.result} WANTED". WANTED may be @FILE, the contents of a
+// file without space around it. With "!" it must differ.
 func cmdJSONPath(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 3 {
 		ts.Fatalf("usage: jsonpath FILE TEMPLATE WANTED")
 	}
 	got, err := evaluate(ts.ReadFile(args[0]), args[1])
 	ts.Check(err)
+	if file, ok := strings.CutPrefix(args[2], "@"); ok {
+		got, args[2] = strings.TrimSpace(got), strings.TrimSpace(ts.ReadFile(file))
+	}
 	if (got == args[2]) == neg {
 		ts.Logf("%s", ts.ReadFile(args[0]))
 		ts.Fatalf("%s is %q, wanted %q (negated: %v)", args[1], got, args[2], neg)

@@ -11,9 +11,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// userSettings are what a developer may have set and scripts must not see.
-var userSettings = []string{"AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "KUBECONFIG"}
-
 func TestScripts(t *testing.T) { runScripts(t, "testdata") }
 
 // runScripts runs the scripts of a folder side by side.
@@ -36,9 +33,6 @@ func runScripts(t *testing.T, dir string) {
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("NO_COLOR", "1")
-			for _, name := range userSettings {
-				env.Setenv(name, "")
-			}
 			env.Values[cloudKey{}] = &cloud{}
 			return nil
 		},
@@ -54,9 +48,11 @@ func runScripts(t *testing.T, dir string) {
 			"fault":      cmdFault,
 			"inventory":  cmdInventory,
 			"jsonpath":   cmdJSONPath,
+			"killplane":  cmdKillPlane,
 			"modelfiles": cmdModelFiles,
 			"network":    cmdNetwork,
 			"owned":      cmdOwned,
+			"release":    cmdRelease,
 			"settled":    cmdSettled,
 			"signal":     cmdSignal,
 			"single":     cmdSingle,

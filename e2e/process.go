@@ -74,12 +74,10 @@ func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// environment is what aicluster runs in when testscript does not start it.
+// environment is what aicluster runs in when testscript does not start it:
+// nothing of the developer's own settings.
 func environment(ts *testscript.TestScript) []string {
-	env := append(os.Environ(), "HOME="+ts.Getenv("HOME"), "NO_COLOR=1")
-	for _, name := range userSettings {
-		env = append(env, name+"=")
-	}
+	env := []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "NO_COLOR=1"}
 	for name, value := range of(ts).env {
 		env = append(env, name+"="+value)
 	}

@@ -98,6 +98,18 @@ func (g *NodeGroup) waitActive(ctx context.Context, resumed bool, p engine.Progr
 	return cloud.Wrap(g.ID(), "waiting for nodes", err)
 }
 
+// enough tells whether the pool has the nodes that it must have at least.
+func (g *NodeGroup) enough(ctx context.Context) (bool, error) {
+	if g.asg == nil || g.asg.inService() < g.pool.Nodes.Min {
+		return g.asg == nil, nil
+	}
+	if g.ReadyNodes == nil {
+		return true, nil
+	}
+	ready, err := g.ReadyNodes(ctx, g.pool.Name)
+	return ready >= g.pool.Nodes.Min, err
+}
+
 // progress says how many of the nodes are there.
 func (g *NodeGroup) progress() string {
 	if g.asg == nil || g.asg.desired == 0 {
@@ -160,7 +172,26 @@ func (g *NodeGroup) run(ctx context.Context, doing string, p engine.Progress, se
 			return cloud.Wrap(g.ID(), doing, err)
 		}
 	}
-	return g.waitActive(ctx, true, p)
+	if err := g.waitActive(ctx, true, p); err != nil {
+		return err
+	}
+	return g.waitNodes(ctx, p)
+}
+
+// waitNodes waits until a changed pool has the nodes that it must have.
+func (g *NodeGroup) waitNodes(ctx context.Context, p engine.Progress) error {
+	w := watch{group: g, resumed: true}
+	err := cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
+		if err := g.read(ctx); err != nil || g.live == nil {
+			return true, err
+		}
+		if enough, err := g.enough(ctx); enough || err != nil {
+			return true, err
+		}
+		p("%s", g.progress())
+		return false, w.look(ctx)
+	})
+	return cloud.Wrap(g.ID(), "waiting for nodes", err)
 }
 
 func (g *NodeGroup) waitUpdate(ctx context.Context, doing string, update *types.Update, p engine.Progress) error {

@@ -267,14 +267,11 @@ func (g *NodeGroup) nodesUpdate() (*eks.UpdateNodegroupVersionInput, []engine.Ch
 }
 
 func (g *NodeGroup) tagChanges() []engine.Change {
-	set := cloud.TagChanges(g.live.Tags, g.tags())
-	var changes []engine.Change
-	for _, k := range slices.Sorted(maps.Keys(set)) {
-		field := "metadata.tags." + k
-		if k == ephemeralTag {
-			field = "tags.ephemeral-storage"
+	changes := engine.TagChanges(g.live.Tags, g.tags())
+	for i := range changes {
+		if changes[i].Field == engine.TagField(ephemeralTag) {
+			changes[i].Field = "tags.ephemeral-storage"
 		}
-		changes = append(changes, engine.Change{Field: field, Live: optional(g.live.Tags, k), Wanted: set[k], Policy: engine.PolicyInPlace})
 	}
 	slices.SortStableFunc(changes, func(a, b engine.Change) int { return cmp.Compare(a.Field, b.Field) })
 	return changes

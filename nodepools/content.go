@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -130,8 +131,11 @@ func (c content) changes(wanted content) []engine.Change {
 	if c.node.tokens != wanted.node.tokens || c.node.hopLimit != wanted.node.hopLimit {
 		add("metadataOptions", c.node.tokens, wanted.node.tokens)
 	}
-	if !maps.Equal(c.tags, wanted.tags) {
-		add("metadata.tags", c.tags, wanted.tags)
+	changes = append(changes, engine.TagChanges(c.tags, wanted.tags)...)
+	for _, key := range slices.Sorted(maps.Keys(c.tags)) {
+		if _, ok := wanted.tags[key]; !ok {
+			add(engine.TagField(key), c.tags[key], nil)
+		}
 	}
 	return changes
 }

@@ -67,6 +67,9 @@ type NodeGroup struct {
 	zones    []string
 	needs    []engine.Resource
 
+	// ReadyNodes counts the pool's nodes that Kubernetes calls ready. EKS calls a
+	// node group active before the nodes of a scale-up have joined. Nil asks nobody.
+	ReadyNodes func(ctx context.Context, pool string) (int, error)
 	// LeftOut are instance types of the blueprint's pool that its zones do not
 	// offer, so that the node group goes without them.
 	LeftOut []string

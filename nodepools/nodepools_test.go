@@ -1,6 +1,7 @@
 package nodepools
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -136,6 +137,27 @@ func TestChanges(t *testing.T) {
 			})
 		})
 	}
+}
+
+// EKS calls a scale-up done before its nodes have joined; up ends when they have.
+func TestScaleUpWaitsForNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		lt, g := pair(f, gpuPool())
+		converge(t, lt, g)
+		larger := gpuPool()
+		larger.Nodes.Min = 2
+		lt, g = pair(f, larger)
+		asked := 0
+		g.ReadyNodes = func(_ context.Context, pool string) (int, error) {
+			asked++
+			return min(asked, 2), nil // the second node joins between two looks
+		}
+		converge(t, lt, g)
+		if asked < 2 {
+			t.Errorf("Kubernetes was asked %d times, and one node was ready by then", asked)
+		}
+	})
 }
 
 func TestZones(t *testing.T) {

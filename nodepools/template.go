@@ -98,8 +98,8 @@ func (l *LaunchTemplate) Observe(ctx context.Context) (engine.Observation, error
 		return obs, nil
 	}
 	obs.Changes = l.versions[l.current].changes(l.wanted())
-	if len(cloud.TagChanges(l.tags, l.ownTags())) > 0 && len(obs.Changes) == 0 {
-		obs.Changes = append(obs.Changes, engine.Change{Field: "metadata.tags", Live: l.tags, Wanted: l.ownTags(), Policy: engine.PolicyInPlace})
+	if len(obs.Changes) == 0 {
+		obs.Changes = engine.TagChanges(l.tags, l.ownTags())
 	}
 	return obs, nil
 }

@@ -42,6 +42,9 @@ type Check struct {
 	Image string
 
 	connect func() (inspector, error)
+
+	due    bool // an Observe since the last Apply found something to check
+	lacked bool // or GPUs missing
 }
 
 // NewCheck makes the resource "check/<pool>" for a pool with GPUs. It needs the
@@ -90,13 +93,26 @@ func (c *Check) provable() bool { return c.pool.Nodes.Min > 0 }
 // promise is what the check proves, in words.
 func (c *Check) promise() string {
 	if !c.provable() {
-		return fmt.Sprintf("%d GPUs on each node", c.pool.GPUs())
+		return countGPUs(c.pool.GPUs()) + " on each node"
 	}
-	return fmt.Sprintf("%d GPUs on each node, and a pod that gets one", c.pool.GPUs())
+	return countGPUs(c.pool.GPUs()) + " on each node, and a pod that gets one"
 }
 
-// Observe implements engine.Resource.
+// Observe implements engine.Resource. What it found once is checked, even if it
+// heals before its turn: a plan has announced the step.
 func (c *Check) Observe(ctx context.Context) (engine.Observation, error) {
+	o, err := c.observe(ctx)
+	if err != nil {
+		return o, err
+	}
+	if len(o.Changes) == 0 && c.due {
+		o.Changes = []engine.Change{{Field: "gpus", Wanted: c.promise(), Policy: engine.PolicyVerify}}
+	}
+	c.due = len(o.Changes) > 0
+	return o, nil
+}
+
+func (c *Check) observe(ctx context.Context) (engine.Observation, error) {
 	unproven := engine.Change{Field: "gpus", Wanted: c.promise(), Policy: engine.PolicyVerify}
 	if !c.cluster.Ready() {
 		return engine.Observation{Changes: []engine.Change{unproven}}, nil
@@ -109,7 +125,8 @@ func (c *Check) Observe(ctx context.Context) (engine.Observation, error) {
 	if err != nil {
 		return engine.Observation{}, cloud.Wrap(c.ID(), "looking at the nodes", err)
 	}
-	o := engine.Observation{Exists: true, Detail: summary(report), Changes: c.lacking(report), Notes: c.notes(report)}
+	c.lacked = c.lacked || report.lacks()
+	o := engine.Observation{Exists: true, Detail: summary(report), Changes: c.differences(report), Notes: c.notes(report)}
 	if !c.provable() {
 		return o, nil
 	}
@@ -126,9 +143,10 @@ func (c *Check) Observe(ctx context.Context) (engine.Observation, error) {
 	return o, nil
 }
 
-// lacking lists the nodes that do not offer what they should. A node beyond the
-// minimum that joined a short time ago is starting, not lacking.
-func (c *Check) lacking(r Report) []engine.Change {
+// differences lists the nodes that do not offer what they should, and labels and
+// taints that they have otherwise. A node beyond the minimum that joined a short
+// time ago is starting, not lacking.
+func (c *Check) differences(r Report) []engine.Change {
 	var out []engine.Change
 	if len(r.Nodes) < r.MinNodes {
 		out = append(out, engine.Change{Field: "nodes", Live: len(r.Nodes), Wanted: r.MinNodes, Policy: engine.PolicyVerify})
@@ -137,8 +155,12 @@ func (c *Check) lacking(r Report) []engine.Change {
 		if n.OK() || c.starting(r, n) {
 			continue
 		}
-		out = append(out, engine.Change{Field: "nodes." + n.Name + ".gpus", Live: n.Allocatable, Wanted: n.Expected,
-			Policy: engine.PolicyVerify, Hint: strings.Join(n.Problems, "; ")})
+		if !n.complete() {
+			out = append(out, engine.Change{Field: "nodes." + n.Name + ".gpus", Live: n.Allocatable, Wanted: n.Expected, Policy: engine.PolicyVerify, Hint: n.cause})
+		}
+		for _, d := range n.wrong {
+			out = append(out, engine.Change{Field: "nodes." + n.Name + "." + d.field, Live: d.live, Wanted: d.wanted, Policy: engine.PolicyVerify})
+		}
 	}
 	return out
 }
@@ -170,9 +192,9 @@ func summary(r Report) string {
 
 func haveGPUs(complete, nodes, gpus int) string {
 	if nodes == 1 {
-		return fmt.Sprintf("%d of 1 node has %d GPUs", complete, gpus)
+		return fmt.Sprintf("%d of 1 node has %s", complete, countGPUs(gpus))
 	}
-	return fmt.Sprintf("%d of %d nodes have %d GPUs", complete, nodes, gpus)
+	return fmt.Sprintf("%d of %d nodes have %s", complete, nodes, countGPUs(gpus))
 }
 
 // Report looks at the pool's GPUs and changes nothing. A cluster that is not
@@ -205,15 +227,39 @@ func (c *Check) Verify(ctx context.Context, p engine.Progress) (Report, error) {
 }
 
 // Apply implements engine.Resource: it waits for the GPUs, runs the smoke pod,
-// and keeps the evidence.
+// and keeps the evidence. Where GPUs were never missing and the evidence is of
+// these nodes, it waits only: for labels and taints that EKS is putting on them.
 func (c *Check) Apply(ctx context.Context, p engine.Progress) error {
 	i, err := c.connect()
 	if err != nil {
 		return cloud.Wrap(c.ID(), "connecting to the cluster", err)
 	}
 	nodes, err := c.waitForGPUs(ctx, i, p)
-	if err != nil || !c.provable() {
+	if err != nil {
 		return err
+	}
+	if err := c.prove(ctx, i, nodes, p); err != nil {
+		return err
+	}
+	c.due, c.lacked = false, false
+	return nil
+}
+
+// prove runs the smoke pod if one is due.
+func (c *Check) prove(ctx context.Context, i inspector, nodes []corev1.Node, p engine.Progress) error {
+	all := haveGPUs(len(nodes), len(nodes), c.pool.GPUs())
+	if !c.provable() {
+		p("%s", all)
+		return nil
+	}
+	hash := fingerprint(nodes, c.operator, c.Image)
+	kept, err := c.evidence(ctx, i)
+	if err != nil {
+		return cloud.Wrap(c.ID(), "reading what was proven", err)
+	}
+	if kept == hash && !c.lacked {
+		p("%s; proven before", all)
+		return nil
 	}
 	result, err := smoke(ctx, i.client, c.cluster.Name(), &c.pool, c.Image, p)
 	if err != nil {
@@ -223,7 +269,8 @@ func (c *Check) Apply(ctx context.Context, p engine.Progress) error {
 		return cloud.Fail(c.ID(), "running a smoke pod", result.Message+logExcerpt(result.Log),
 			"the nodes offer their GPUs but a container cannot use one; see the pods nvidia-operator-validator in namespace "+addons.GPUOperatorNamespace)
 	}
-	return cloud.Wrap(c.ID(), "keeping the evidence", c.keepEvidence(ctx, i, fingerprint(nodes, c.operator, c.Image)))
+	p("%s; %s", all, result)
+	return cloud.Wrap(c.ID(), "keeping the evidence", c.keepEvidence(ctx, i, hash))
 }
 
 func logExcerpt(log string) string {
@@ -246,10 +293,11 @@ func (c *Check) waitForGPUs(ctx context.Context, i inspector, p engine.Progress)
 			nodes = live
 			return true, nil
 		}
+		c.lacked = c.lacked || report.lacks()
 		if lost(report, hopeless) || time.Since(start) > readyLimit {
 			return true, c.failure(report)
 		}
-		p("%s: %s%s", c.pool.Name, haveGPUs(report.Complete(), max(len(report.Nodes), report.MinNodes), c.pool.GPUs()), firstProblem(report))
+		p("%s%s", haveGPUs(report.Complete(), max(len(report.Nodes), report.MinNodes), c.pool.GPUs()), firstProblem(report))
 		return false, nil
 	})
 	return nodes, err
@@ -272,15 +320,18 @@ func lost(r Report, since map[string]time.Time) bool {
 }
 
 func firstProblem(r Report) string {
-	if problems := r.Problems(); len(problems) > 0 {
+	if problems := r.nodeProblems(); len(problems) > 0 {
 		return " (" + problems[0] + ")"
 	}
 	return ""
 }
 
 func (c *Check) failure(r Report) error {
-	return cloud.Fail(c.ID(), "waiting for the GPUs", strings.Join(r.Problems(), "; "),
-		"mend the cause, or replace the node (terminate its instance: the node group makes another), and run up again")
+	hint := "mend the cause, or replace the node (terminate its instance: the node group makes another), and run up again"
+	if cures := r.cures(); !r.lacks() && len(cures) > 0 {
+		hint = "somebody changed the node; run `" + strings.Join(cures, " && ") + "`, or replace the node, and run up again"
+	}
+	return cloud.Fail(c.ID(), "waiting for the GPUs", strings.Join(r.nodeProblems(), "; "), hint)
 }
 
 // Delete implements engine.Resource.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -341,10 +342,129 @@ func TestLabelsAndTaintsOfThePool(t *testing.T) {
 	}
 	got := strings.Join(r.Problems(), "\n")
 	want := "gpu-a100: 1 of at least 2 nodes are there\n" +
-		"n1: label accelerator is \"\", not \"nvidia-a100\"\n" +
-		"n1: taint nvidia.com/gpu=present:NoSchedule is missing"
+		"n1: labels.accelerator is missing; it should be nvidia-a100\n" +
+		"n1: taints.nvidia.com/gpu is missing; it should be present:NoSchedule"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func relabelled(key, value string) nodeOption {
+	return func(n *corev1.Node) { n.Labels[key] = value }
+}
+
+func TestWrongLabelsAreChangesOfTheirOwn(t *testing.T) {
+	c := newFakeCluster(t, node("n1"))
+	k := c.check(pool(1))
+	if err := k.Apply(t.Context(), quiet); err != nil {
+		t.Fatal(err)
+	}
+	nodes := corev1.SchemeGroupVersion.WithResource("nodes")
+	if err := c.client.Tracker().Update(nodes, node("n1", relabelled("accelerator", "none"), func(n *corev1.Node) { n.Spec.Taints[0].Value = "absent" }), ""); err != nil {
+		t.Fatal(err)
+	}
+	o := observe(t, k)
+	want := []engine.Change{
+		{Field: "nodes.n1.labels.accelerator", Live: "none", Wanted: "nvidia-a100", Policy: engine.PolicyVerify},
+		{Field: "nodes.n1.taints.nvidia.com/gpu", Live: "absent:NoSchedule", Wanted: "present:NoSchedule", Policy: engine.PolicyVerify},
+	}
+	if !slices.Equal(o.Changes, want) {
+		t.Errorf("changes %+v", o.Changes)
+	}
+	c.client.ClearActions()
+	var said []string
+	err := k.Apply(t.Context(), func(format string, args ...any) {
+		said = append(said, fmt.Sprintf(format, args...))
+		if err := c.client.Tracker().Update(nodes, node("n1"), ""); err != nil { // as EKS does a little after a node group's update
+			t.Error(err)
+		}
+	})
+	if err != nil || c.writes() > 0 {
+		t.Errorf("Apply: %v, %d writes; no smoke pod was due", err, c.writes())
+	}
+	if last := said[len(said)-1]; last != "1 of 1 node has 8 GPUs; proven before" {
+		t.Errorf("said %q", said)
+	}
+	if o := observe(t, k); len(o.Changes) > 0 {
+		t.Errorf("after: %+v", o.Changes)
+	}
+}
+
+func TestWrongLabelThatNobodyMends(t *testing.T) {
+	c := newFakeCluster(t, node("n1", unlabelled("accelerator")))
+	k := c.check(pool(1))
+	r, err := k.Report(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e *cloud.Error
+	if err := k.failure(r); !errors.As(err, &e) || e.Message != "n1: labels.accelerator is missing; it should be nvidia-a100" ||
+		!strings.Contains(e.Hint, "kubectl label node n1 accelerator=nvidia-a100 --overwrite") {
+		t.Errorf("got %v, hint %q", err, e.Hint)
+	}
+}
+
+// TestAnnouncedCheckIsMade: a plan has announced it, and a line must end it.
+func TestAnnouncedCheckIsMade(t *testing.T) {
+	c := newFakeCluster(t, node("n1"))
+	k := c.check(pool(1))
+	if err := k.Apply(t.Context(), quiet); err != nil {
+		t.Fatal(err)
+	}
+	nodes := corev1.SchemeGroupVersion.WithResource("nodes")
+	for _, n := range []*corev1.Node{node("n1", relabelled("accelerator", "none")), node("n1")} {
+		if err := c.client.Tracker().Update(nodes, n, ""); err != nil {
+			t.Fatal(err)
+		}
+		if o := observe(t, k); len(o.Changes) != 1 {
+			t.Errorf("changes %+v", o.Changes)
+		}
+	}
+	c.client.ClearActions()
+	if err := k.Apply(t.Context(), quiet); err != nil || c.writes() > 0 {
+		t.Errorf("Apply: %v, %d writes", err, c.writes())
+	}
+	if o := observe(t, k); len(o.Changes) > 0 {
+		t.Errorf("after: %+v", o.Changes)
+	}
+}
+
+func TestMissingGPUsAreProvenAgain(t *testing.T) {
+	c := newFakeCluster(t, node("n1"))
+	k := c.check(pool(1))
+	if err := k.Apply(t.Context(), quiet); err != nil {
+		t.Fatal(err)
+	}
+	nodes := corev1.SchemeGroupVersion.WithResource("nodes")
+	if err := c.client.Tracker().Update(nodes, node("n1", offer(8, 7)), ""); err != nil {
+		t.Fatal(err)
+	}
+	if o := observe(t, k); len(o.Changes) != 1 || o.Changes[0].Field != "nodes.n1.gpus" || !strings.HasPrefix(o.Changes[0].Hint, "7 of 8 GPUs are allocatable") {
+		t.Errorf("changes %+v", o.Changes)
+	}
+	if err := c.client.Tracker().Update(nodes, node("n1"), ""); err != nil {
+		t.Fatal(err)
+	}
+	c.client.ClearActions()
+	if err := k.Apply(t.Context(), quiet); err != nil || c.writes() == 0 {
+		t.Errorf("Apply: %v, %d writes", err, c.writes())
+	}
+}
+
+func TestWords(t *testing.T) {
+	for want, got := range map[string]string{
+		"smoke pod succeeded on n1 in 4.2s":                         Smoke{State: SmokeSucceeded, Node: "n1", Seconds: 4.2}.String(),
+		"smoke pod failed in 91.0s":                                 Smoke{State: SmokeFailed, Message: "unschedulable", Seconds: 91}.String(),
+		"smoke pod not run: running pods use every GPU of the pool": Smoke{State: SmokeBusy, Message: "running pods use every GPU of the pool"}.String(),
+		"0 of 1 node has 1 GPU":                                     haveGPUs(0, 1, 1),
+		"1 of 2 nodes have 1 GPU":                                   haveGPUs(1, 2, 1),
+		"gpu: 0 of at least 1 node is there":                        Report{Pool: "gpu", MinNodes: 1}.Problems()[0],
+		"0 of at least 2 nodes are there":                           Report{Pool: "gpu", MinNodes: 2}.nodeProblems()[0],
+		"1 GPU is allocatable, 8 GPUs are allocatable":              areGPUs(1) + " allocatable, " + areGPUs(8) + " allocatable",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 
@@ -374,8 +494,11 @@ func TestApplyWaitsUntilAllGPUsAreThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(said[0], "gpu-a100: 1 of 2 nodes have 8 GPUs (n2: 0 of 8 GPUs are allocatable") {
+	if !strings.HasPrefix(said[0], "1 of 2 nodes have 8 GPUs (n2: 0 of 8 GPUs are allocatable") {
 		t.Errorf("said %q", said)
+	}
+	if last := said[len(said)-1]; !strings.HasPrefix(last, "2 of 2 nodes have 8 GPUs; smoke pod succeeded on n1 in 0.") {
+		t.Errorf("said at the end %q", last)
 	}
 }
 

@@ -85,15 +85,9 @@ func (i inspector) node(node *corev1.Node, pool *blueprints.NodePool) NodeReport
 		n.Expected = info.GPUs
 	}
 	n.Ready, _ = nodeReady(node)
-	for _, key := range slices.Sorted(maps.Keys(pool.Labels)) {
-		if node.Labels[key] != pool.Labels[key] {
-			n.Problems = append(n.Problems, fmt.Sprintf("label %s is %q, not %q", key, node.Labels[key], pool.Labels[key]))
-		}
-	}
-	for _, t := range pool.Taints {
-		if !hasTaint(node, t) {
-			n.Problems = append(n.Problems, fmt.Sprintf("taint %s=%s:%s is missing", t.Key, t.Value, t.Effect))
-		}
+	n.wrong = append(labelDifferences(node, pool), taintDifferences(node, pool)...)
+	for _, d := range n.wrong {
+		n.Problems = append(n.Problems, d.String())
 	}
 	return n
 }
@@ -113,8 +107,40 @@ func nodeReady(node *corev1.Node) (bool, string) {
 	return false, "the kubelet has not reported yet"
 }
 
-func hasTaint(node *corev1.Node, wanted blueprints.Taint) bool {
-	return slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool {
-		return t.Key == wanted.Key && t.Value == wanted.Value && string(t.Effect) == wanted.Effect
-	})
+// labelDifferences compares a node's labels with its pool's. EKS puts a node
+// group's labels on its nodes, and changed ones on those that run already
+// (UpdateNodegroupConfig), but does not restore one that somebody took off a node.
+func labelDifferences(node *corev1.Node, pool *blueprints.NodePool) []difference {
+	var out []difference
+	for _, key := range slices.Sorted(maps.Keys(pool.Labels)) {
+		live, ok := node.Labels[key]
+		if ok && live == pool.Labels[key] {
+			continue
+		}
+		d := difference{field: "labels." + key, wanted: pool.Labels[key],
+			cure: fmt.Sprintf("kubectl label node %s %s=%s --overwrite", node.Name, key, pool.Labels[key])}
+		if ok {
+			d.live = live
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// taintDifferences does the same for taints, which key and effect tell apart.
+func taintDifferences(node *corev1.Node, pool *blueprints.NodePool) []difference {
+	var out []difference
+	for _, t := range pool.Taints {
+		at := slices.IndexFunc(node.Spec.Taints, func(l corev1.Taint) bool { return l.Key == t.Key && string(l.Effect) == t.Effect })
+		if at >= 0 && node.Spec.Taints[at].Value == t.Value {
+			continue
+		}
+		d := difference{field: "taints." + t.Key, wanted: t.Value + ":" + t.Effect,
+			cure: fmt.Sprintf("kubectl taint node %s %s=%s:%s --overwrite", node.Name, t.Key, t.Value, t.Effect)}
+		if at >= 0 {
+			d.live = node.Spec.Taints[at].Value + ":" + t.Effect
+		}
+		out = append(out, d)
+	}
+	return out
 }

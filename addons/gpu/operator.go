@@ -87,8 +87,8 @@ func (i inspector) explain(ctx context.Context, node *corev1.Node, n *NodeReport
 	}
 	onNode := slices.DeleteFunc(pods.Items, func(p corev1.Pod) bool { return p.Spec.NodeName != node.Name })
 	cause, hopeless := o.cause(node, onNode, n)
-	n.hopeless = hopeless
-	n.Problems = append(n.Problems, fmt.Sprintf("%d of %d GPUs are allocatable (capacity %d): %s", n.Allocatable, n.Expected, n.Capacity, cause))
+	n.hopeless, n.cause = hopeless, fmt.Sprintf("%d of %s allocatable (capacity %d): %s", n.Allocatable, areGPUs(n.Expected), n.Capacity, cause)
+	n.Problems = append(n.Problems, n.cause)
 	return nil
 }
 

@@ -33,8 +33,25 @@ type NodeReport struct {
 	// Problems say what is wrong and where to look.
 	Problems []string `json:"problems,omitempty"`
 
-	young    bool // joined a short time ago
-	hopeless bool // waiting does not help
+	young    bool   // joined a short time ago
+	hopeless bool   // waiting does not help
+	cause    string // why it lacks GPUs
+	wrong    []difference
+}
+
+// difference is a label or taint of the pool that a node has otherwise.
+type difference struct {
+	field  string // "labels.tier"
+	live   any    // nil when it is missing
+	wanted any
+	cure   string // a command
+}
+
+func (d difference) String() string {
+	if d.live == nil {
+		return fmt.Sprintf("%s is missing; it should be %v", d.field, d.wanted)
+	}
+	return fmt.Sprintf("%s is %v, not %v", d.field, d.live, d.wanted)
 }
 
 // complete tells whether the node offers every GPU that it has.
@@ -57,20 +74,44 @@ func (r Report) OK() bool {
 
 // Problems lists what is wrong with the pool, each with its node.
 func (r Report) Problems() []string {
-	var out []string
-	if missing := r.MinNodes - len(r.Nodes); missing > 0 {
-		out = append(out, fmt.Sprintf("%s: %d of at least %d nodes are there", r.Pool, len(r.Nodes), r.MinNodes))
-	}
-	for _, n := range r.Nodes {
-		for _, p := range n.Problems {
-			out = append(out, n.Name+": "+p)
-		}
+	out := r.nodeProblems()
+	if len(r.Nodes) < r.MinNodes {
+		out[0] = r.Pool + ": " + out[0]
 	}
 	if r.Smoke != nil && r.Smoke.State == SmokeFailed {
 		out = append(out, "smoke pod: "+r.Smoke.Message)
 	}
 	return out
 }
+
+// nodeProblems lists what is wrong with the nodes, for a reader who knows the
+// pool; that there are too few comes first.
+func (r Report) nodeProblems() []string {
+	var out []string
+	if len(r.Nodes) < r.MinNodes {
+		out = append(out, fmt.Sprintf("%d of at least %s there", len(r.Nodes), areNodes(r.MinNodes)))
+	}
+	for _, n := range r.Nodes {
+		for _, p := range n.Problems {
+			out = append(out, n.Name+": "+p)
+		}
+	}
+	return out
+}
+
+// cures are the commands that put labels and taints right.
+func (r Report) cures() []string {
+	var out []string
+	for _, n := range r.Nodes {
+		for _, d := range n.wrong {
+			out = append(out, d.cure)
+		}
+	}
+	return out
+}
+
+// lacks tells whether GPUs are missing, on a node or with one.
+func (r Report) lacks() bool { return len(r.Nodes) < r.MinNodes || r.Complete() < len(r.Nodes) }
 
 // Complete is how many nodes offer every GPU that they have.
 func (r Report) Complete() int {
@@ -103,4 +144,41 @@ type Smoke struct {
 	Message string     `json:"message,omitempty"` // why it failed
 	Log     string     `json:"log,omitempty"`     // the last lines of nvidia-smi
 	Seconds float64    `json:"seconds"`
+}
+
+// String is one phrase: "smoke pod succeeded on ip-10-0-1-2 in 4.2s". Why it
+// failed is not in it: see [Report.Problems].
+func (s Smoke) String() string {
+	if s.State == SmokeBusy {
+		return "smoke pod not run: " + s.Message
+	}
+	text := "smoke pod " + string(s.State)
+	if s.Node != "" {
+		text += " on " + s.Node
+	}
+	return fmt.Sprintf("%s in %.1fs", text, s.Seconds)
+}
+
+// countGPUs is "1 GPU" or "8 GPUs".
+func countGPUs(n int) string {
+	if n == 1 {
+		return "1 GPU"
+	}
+	return fmt.Sprintf("%d GPUs", n)
+}
+
+// areNodes is "1 node is" or "2 nodes are".
+func areNodes(n int) string {
+	if n == 1 {
+		return "1 node is"
+	}
+	return fmt.Sprintf("%d nodes are", n)
+}
+
+// areGPUs is "1 GPU is" or "8 GPUs are".
+func areGPUs(n int) string {
+	if n == 1 {
+		return "1 GPU is"
+	}
+	return countGPUs(n) + " are"
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"aicluster/addons"
 	"aicluster/addons/gpu"
 	"aicluster/blueprints"
@@ -71,6 +73,8 @@ func newStack(ctx context.Context, clients *cloud.Clients, b *blueprints.Bluepri
 		s.addRemovedPools,
 		s.addEKSAddons,
 		s.addReleases,
+		s.addRemovedAddons,
+		s.addRemovedReleases,
 		s.addChecks,
 		s.addWorkloads,
 		s.addModels,
@@ -122,7 +126,7 @@ func (s *builder) addNetwork(ctx context.Context) error {
 			s.blueprint.Network = live
 		}
 	}
-	s.network = network.New(s.clients.EC2, s.owner, s.blueprint, s.layout)
+	s.network = network.New(s.clients.EC2, s.clients.ELB, s.owner, s.blueprint, s.layout)
 	s.add(s.network.Resources()...)
 	return nil
 }
@@ -169,7 +173,7 @@ func (s *builder) addNodePools(context.Context) error {
 		template := nodepools.NewLaunchTemplate(s.clients.EC2, s.owner, pool)
 		group := nodepools.NewNodeGroup(s.clients.EKS, s.clients.AutoScaling, s.owner, pool, s.cluster, template, s.nodes, s.network, zones,
 			slices.Concat(s.forNode, s.network.NodeNeeds(zones...))...)
-		group.LeftOut = leftOut
+		group.LeftOut, group.ReadyNodes = leftOut, s.readyNodes
 		s.add(template, group)
 		s.pools = append(s.pools, group)
 		s.groups = append(s.groups, group)
@@ -178,6 +182,12 @@ func (s *builder) addNodePools(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// readyNodes counts a pool's nodes that Kubernetes calls ready.
+func (s *builder) readyNodes(ctx context.Context, pool string) (int, error) {
+	nodes, err := listNodes(ctx, s.cluster, nodegroupLabel+"="+pool)
+	return len(slices.DeleteFunc(nodes, func(n corev1.Node) bool { return !ready(n) })), err
 }
 
 // nodeServices are the AWS services that act for node groups by a role of their own.
@@ -189,26 +199,6 @@ func (s *builder) nodeServices() []string {
 		}
 	}
 	return services
-}
-
-// addRemovedPools: pools that exist and are not in the blueprint any more.
-func (s *builder) addRemovedPools(ctx context.Context) error {
-	live, err := nodepools.Discover(ctx, s.clients.EKS, s.clients.EC2, s.owner.Cluster)
-	if err != nil {
-		return err
-	}
-	for _, name := range live {
-		if !slices.ContainsFunc(s.blueprint.NodePools, func(p blueprints.NodePool) bool { return p.Name == name }) {
-			group := nodepools.NewRemoved(name, s.clients.EKS, s.clients.EC2, s.clients.AutoScaling, s.cluster,
-				slices.Concat(s.forNode, s.network.NodeNeeds())...)
-			s.add(group)
-			s.groups = append(s.groups, group)
-			if s.options.teardown { // charts may run on it, and go first
-				s.system = append(s.system, group)
-			}
-		}
-	}
-	return nil
 }
 
 // addEKSAddons: what EKS itself installs.
@@ -322,20 +312,6 @@ func (s *builder) addModels(ctx context.Context) error {
 	return nil
 }
 
-// addFoundBuckets: with the blueprint, the bucket's name is lost, too.
-func (s *builder) addFoundBuckets(ctx context.Context) error {
-	names, err := modelstore.Owned(ctx, s.clients.S3, s.owner, s.blueprint.Metadata.Region)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		b := modelstore.NewNamedBucket(s.clients.S3, s.owner, s.blueprint.Metadata.Region, name)
-		b.DeleteData = s.options.deleteData
-		s.add(b)
-	}
-	return nil
-}
-
 // await says what comes up side by side although one cannot finish without the
 // other: nodes become ready only with the network add-ons, and the pods of
 // add-ons and charts run only once there are nodes for them. Teardown goes by
@@ -351,18 +327,4 @@ func (s *builder) await() error {
 		errs = append(errs, s.graph.Await(r, s.system...))
 	}
 	return errors.Join(errs...)
-}
-
-// lostBlueprint stands in for a file that is lost: it names everything that
-// aicluster may have made, and teardown deletes what it finds of that.
-func lostBlueprint(name, region string) *blueprints.Blueprint {
-	b := &blueprints.Blueprint{
-		APIVersion: blueprints.APIVersion, Kind: blueprints.Kind,
-		Metadata: blueprints.Metadata{Name: name, Region: region},
-		Addons: blueprints.Addons{
-			GPUOperator: &blueprints.Release{}, IngressNginx: &blueprints.Release{}, ClusterAutoscaler: &blueprints.Release{},
-		},
-	}
-	b.Defaults()
-	return b
 }

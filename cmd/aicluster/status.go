@@ -14,6 +14,7 @@ import (
 	"aicluster/blueprints/instancetypes"
 	"aicluster/cmd/aicluster/ui"
 	"aicluster/provision/cloud"
+	"aicluster/provision/controlplane"
 	"aicluster/provision/modelstore"
 )
 
@@ -118,7 +119,7 @@ func (s *session) statusDocument(ctx context.Context, planErr error) statusDocum
 			d.Errors = append(d.Errors, ui.Failures(err)...)
 		}
 	}
-	nodes, err := s.listNodes(ctx)
+	nodes, err := listNodes(ctx, s.stack.cluster, nodegroupLabel)
 	failed(err)
 	d.NodePools = append(d.NodePools, s.poolStatuses(nodes)...)
 	for _, a := range s.stack.addons {
@@ -140,27 +141,28 @@ func (s *session) statusDocument(ctx context.Context, planErr error) statusDocum
 	return d
 }
 
-// kubernetes is a client of the cluster's API server.
-func (s *session) kubernetes() (kubernetes.Interface, error) {
-	config, err := s.stack.cluster.RESTConfig()
+// kubernetesClient is a client of the cluster's API server.
+func kubernetesClient(cluster *controlplane.Cluster) (kubernetes.Interface, error) {
+	config, err := cluster.RESTConfig()
 	if err != nil {
 		return nil, err
 	}
 	return kubernetes.NewForConfig(config)
 }
 
-// listNodes lists the cluster's nodes; none while its API server takes no calls.
-func (s *session) listNodes(ctx context.Context) ([]corev1.Node, error) {
-	if !s.stack.cluster.Ready() {
+// listNodes lists the cluster's nodes that selector picks; none while its API
+// server takes no calls.
+func listNodes(ctx context.Context, cluster *controlplane.Cluster, selector string) ([]corev1.Node, error) {
+	if !cluster.Ready() {
 		return nil, nil
 	}
-	client, err := s.kubernetes()
+	client, err := kubernetesClient(cluster)
 	if err != nil {
 		return nil, err
 	}
-	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
-		return nil, cloud.Wrap(s.stack.cluster.ID(), "listing its nodes", err)
+		return nil, cloud.Wrap(cluster.ID(), "listing its nodes", err)
 	}
 	return list.Items, nil
 }
@@ -170,7 +172,7 @@ func (s *session) addresses(ctx context.Context) ([]string, error) {
 	if !s.stack.cluster.Ready() {
 		return nil, nil
 	}
-	client, err := s.kubernetes()
+	client, err := kubernetesClient(s.stack.cluster)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -81,7 +80,7 @@ func (s *session) showVerify(d verifyDocument) {
 		case r.AtZero():
 			c.Data("%s: no nodes now, and none needed; nothing to prove", r.Pool)
 		case r.Smoke != nil:
-			c.Data("%s: smoke pod %s on %s in %s", r.Pool, r.Smoke.State, r.Smoke.Node, ui.Duration(time.Duration(r.Smoke.Seconds*float64(time.Second))))
+			c.Data("%s: %s", r.Pool, r.Smoke)
 		}
 		for _, p := range r.Problems() {
 			c.Say("%s %s", c.Red("!"), p)

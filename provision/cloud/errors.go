@@ -140,6 +140,15 @@ func Code(err error) string {
 	return ""
 }
 
+// Message is AWS's words in err, without the SDK's wrapping, or err's own.
+func Message(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorMessage()
+	}
+	return err.Error()
+}
+
 func hasCode(err error, codes ...string) bool {
 	c := Code(err)
 	return c != "" && slices.Contains(codes, c)
@@ -154,7 +163,7 @@ func IsNotFound(err error) bool {
 		return false
 	case "ResourceNotFoundException", "NoSuchEntity", "NotFound", "NoSuchBucket", "NoSuchKey", "NoSuchLifecycleConfiguration",
 		"NoSuchPublicAccessBlockConfiguration", "NoSuchBucketPolicy", "ServerSideEncryptionConfigurationNotFoundError", "NoSuchTagSet",
-		"LoadBalancerNotFound", "NatGatewayNotFound", "InvalidAllocationID.NotFound", "Gateway.NotAttached",
+		"LoadBalancerNotFound", "TargetGroupNotFound", "NatGatewayNotFound", "InvalidAllocationID.NotFound", "Gateway.NotAttached",
 		"InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException":
 		return true
 	}
@@ -175,7 +184,7 @@ func IsQuota(err error) bool { return hasCode(err, quotaCodes...) }
 
 // IsDependency tells that something still uses the resource that was to be deleted.
 func IsDependency(err error) bool {
-	return hasCode(err, "DependencyViolation", "DeleteConflict", "InvalidIPAddress.InUse", "ResourceInUseException")
+	return hasCode(err, "DependencyViolation", "DeleteConflict", "InvalidIPAddress.InUse", "ResourceInUseException", "ResourceInUse")
 }
 
 // IsBusy tells that the resource is in the middle of another change, which ends

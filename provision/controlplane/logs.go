@@ -73,9 +73,7 @@ func (l *LogGroup) Observe(ctx context.Context) (engine.Observation, error) {
 	if !l.wanted {
 		return obs, nil
 	}
-	for k, v := range cloud.TagChanges(l.tags, l.owner.Tags("")) {
-		obs.Changes = append(obs.Changes, engine.Change{Field: "metadata.tags." + k, Live: l.tags[k], Wanted: v, Policy: engine.PolicyInPlace})
-	}
+	obs.Changes = engine.TagChanges(l.tags, l.owner.Tags(""))
 	return obs, nil
 }
 

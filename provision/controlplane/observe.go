@@ -3,7 +3,6 @@ package controlplane
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -291,11 +290,8 @@ func (c *Cluster) protectionDifference() []difference {
 func (c *Cluster) tagDifferences() []difference {
 	set := cloud.TagChanges(c.live.Tags, c.owner.Tags(""))
 	var out []difference
-	for _, k := range slices.Sorted(maps.Keys(set)) {
-		d := difference{Change: engine.Change{Field: "metadata.tags." + k, Wanted: set[k], Policy: engine.PolicyInPlace}}
-		if live, ok := c.live.Tags[k]; ok {
-			d.Live = live
-		}
+	for _, change := range engine.TagChanges(c.live.Tags, c.owner.Tags("")) {
+		d := difference{Change: change}
 		if len(out) == 0 {
 			d.mend = func(ctx context.Context, _ engine.Progress) error {
 				_, err := c.api.TagResource(ctx, &eks.TagResourceInput{ResourceArn: c.live.Arn, Tags: set})

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -11,7 +12,10 @@ func (p *Plan) Mermaid() string {
 	var b strings.Builder
 	b.WriteString("flowchart TD\n")
 	index := make(map[string]int, len(p.Steps))
-	for i, s := range p.Steps {
+	drawn := slices.DeleteFunc(slices.Clone(p.Steps), func(s Step) bool { // not there, and not to be
+		return s.Action == ActionNone && !s.Exists && s.Err == nil && s.Unknown == ""
+	})
+	for i, s := range drawn {
 		index[s.Resource] = i
 		label := s.Resource
 		if s.Action != ActionNone {
@@ -19,9 +23,11 @@ func (p *Plan) Mermaid() string {
 		}
 		fmt.Fprintf(&b, "  r%d[\"%s\"]:::%s\n", i, label, s.Action)
 	}
-	for i, s := range p.Steps {
+	for i, s := range drawn {
 		for _, need := range s.Needs {
-			fmt.Fprintf(&b, "  r%d --> r%d\n", index[need], i)
+			if j, ok := index[need]; ok {
+				fmt.Fprintf(&b, "  r%d --> r%d\n", j, i)
+			}
 		}
 	}
 	for _, class := range []struct{ action, fill string }{

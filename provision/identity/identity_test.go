@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -117,7 +118,7 @@ func (f *fakeIAM) ListRolePolicies(_ context.Context, in *iam.ListRolePoliciesIn
 		return nil, err
 	}
 	out := &iam.ListRolePoliciesOutput{}
-	for name := range sortedByKey(r.inline) {
+	for _, name := range slices.Sorted(maps.Keys(r.inline)) {
 		out.PolicyNames = append(out.PolicyNames, name)
 	}
 	return out, nil
@@ -322,5 +323,27 @@ func TestAutoscalerMayScaleOnlyItsOwnGroups(t *testing.T) {
 		if slices.Contains(s.Action, "autoscaling:SetDesiredCapacity") && s.Condition["StringEquals"]["aws:ResourceTag/k8s.io/cluster-autoscaler/demo"] != "owned" {
 			t.Errorf("statement %+v", s)
 		}
+	}
+}
+
+func TestRemovedRole(t *testing.T) {
+	api := &fakeIAM{roles: map[string]*fakeRole{}}
+	spec := AutoscalerRole(blueprint("demo"))
+	role := NewRemovedRole(api, owner, spec)
+	if obs := observe(t, role); obs.Exists || len(obs.Changes) > 0 || !role.Unwanted() {
+		t.Errorf("there is none: %+v", obs)
+	}
+	if err := NewRole(api, owner, spec).Apply(t.Context(), quiet); err != nil {
+		t.Fatal(err)
+	}
+	if obs := observe(t, role); !obs.Exists || len(obs.Changes) > 0 || obs.Detail != spec.Name {
+		t.Errorf("the cluster's: %+v", obs)
+	}
+	if err := role.Delete(t.Context(), quiet); err != nil || len(api.roles) > 0 {
+		t.Errorf("Delete: %v, left %v", err, api.roles)
+	}
+	api.roles[spec.Name] = &fakeRole{inline: map[string]string{}}
+	if obs := observe(t, role); obs.Exists {
+		t.Errorf("somebody else's: %+v", obs)
 	}
 }

@@ -82,6 +82,8 @@ type Role struct {
 	spec  RoleSpec
 	needs []engine.Resource
 
+	unwanted bool
+
 	arn  string
 	live liveRole
 }
@@ -100,11 +102,25 @@ func NewRole(api API, owner cloud.Owner, spec RoleSpec, needs ...engine.Resource
 	return &Role{api: api, owner: owner, spec: spec, needs: needs}
 }
 
+// NewRemovedRole is a role that nothing in the blueprint needs any more, found by
+// spec's name. One that does not carry owner's tag is somebody else's.
+func NewRemovedRole(api API, owner cloud.Owner, spec RoleSpec, needs ...engine.Resource) *Role {
+	r := NewRole(api, owner, spec, needs...)
+	r.unwanted = true
+	return r
+}
+
 // ID implements [engine.Resource].
 func (r *Role) ID() string { return r.spec.ID }
 
 // Needs implements [engine.Resource].
 func (r *Role) Needs() []engine.Resource { return r.needs }
+
+// Need adds to what the role needs, before a graph is made of it.
+func (r *Role) Need(more ...engine.Resource) { r.needs = append(r.needs, more...) }
+
+// Unwanted implements [engine.Unwanted].
+func (r *Role) Unwanted() bool { return r.unwanted }
 
 // Name is the role's name in IAM.
 func (r *Role) Name() string { return r.spec.Name }
@@ -121,7 +137,11 @@ func (r *Role) Observe(ctx context.Context) (engine.Observation, error) {
 		return engine.Observation{}, nil
 	}
 	obs := engine.Observation{Exists: true, Detail: r.spec.Name}
-	if owner := r.live.tags[cloud.TagCluster]; owner != r.owner.Cluster {
+	owner := r.live.tags[cloud.TagCluster]
+	if r.unwanted {
+		return engine.Observation{Exists: owner == r.owner.Cluster, Detail: r.spec.Name}, nil
+	}
+	if owner != r.owner.Cluster {
 		obs.Keep = "it does not carry the tag " + cloud.TagCluster + "=" + r.owner.Cluster
 		obs.Changes = []engine.Change{{
 			Field: "tags." + cloud.TagCluster, Live: owner, Wanted: r.owner.Cluster, Policy: engine.PolicyRefused,
@@ -238,23 +258,5 @@ func (r *Role) changes() []engine.Change {
 			add("policies."+name, r.live.inline[name], nil)
 		}
 	}
-	for k, v := range sortedByKey(cloud.TagChanges(r.live.tags, r.owner.Tags(""))) {
-		change := engine.Change{Field: "metadata.tags." + k, Wanted: v, Policy: engine.PolicyInPlace}
-		if live, ok := r.live.tags[k]; ok {
-			change.Live = live
-		}
-		changes = append(changes, change)
-	}
-	return changes
-}
-
-// sortedByKey iterates over a map in the order of its keys.
-func sortedByKey(m map[string]string) func(yield func(k, v string) bool) {
-	return func(yield func(k, v string) bool) {
-		for _, k := range slices.Sorted(maps.Keys(m)) {
-			if !yield(k, m[k]) {
-				return
-			}
-		}
-	}
+	return append(changes, engine.TagChanges(r.live.tags, r.owner.Tags(""))...)
 }

@@ -87,13 +87,15 @@ func (b *Bucket) Observe(ctx context.Context) (engine.Observation, error) {
 		return o, nil
 	}
 	for _, s := range b.settings {
-		c, err := s.compare(ctx)
+		changes, err := s.compare(ctx)
 		if err != nil {
 			return engine.Observation{}, cloud.Wrap(b.ID(), "reading its "+s.name, err)
 		}
-		if c != nil {
-			c.Field, c.Policy = s.name, engine.PolicyInPlace
-			o.Changes = append(o.Changes, *c)
+		for _, c := range changes {
+			if c.Field == "" {
+				c.Field, c.Policy = s.name, engine.PolicyInPlace
+			}
+			o.Changes = append(o.Changes, c)
 		}
 	}
 	return o, nil
@@ -182,11 +184,11 @@ func (b *Bucket) Apply(ctx context.Context, p engine.Progress) error {
 		return nil
 	}
 	for _, s := range b.settings {
-		c, err := s.compare(ctx)
+		changes, err := s.compare(ctx)
 		if err != nil {
 			return cloud.Wrap(b.ID(), "reading its "+s.name, err)
 		}
-		if c == nil {
+		if len(changes) == 0 {
 			continue
 		}
 		p("setting %s", s.name)

@@ -76,7 +76,7 @@ func TestBucketSettingsAreRepairedAndOthersKept(t *testing.T) {
 	live.lifecycle = []types.LifecycleRule{{ID: aws.String("theirs"), Status: types.ExpirationStatusEnabled}}
 	live.tags = map[string]string{"aicluster/cluster": "demo", "theirs": "x"}
 	o := observe(t, b)
-	if got := fields(o); got != "public access block, object ownership, TLS-only policy, default encryption, lifecycle, tags" {
+	if got := fields(o); got != "public access block, object ownership, TLS-only policy, default encryption, lifecycle, metadata.tags.team" {
 		t.Fatalf("changes %s", got)
 	}
 	if err := b.Apply(t.Context(), quiet); err != nil {

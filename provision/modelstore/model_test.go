@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
+
 	"aicluster/blueprints"
 	"aicluster/provision/cloud"
 )
@@ -94,6 +96,33 @@ func TestModelIsUploadedOnce(t *testing.T) {
 	}
 	if len(api.writes) != writes || api.heads != 0 {
 		t.Errorf("Observe of old files made %d writes and %d HeadObject", len(api.writes)-writes, api.heads)
+	}
+}
+
+// TestMeter has parts of two files end at the same time, in any order.
+func TestMeter(t *testing.T) {
+	const parts, part = 200, 1 << 10
+	var said []string
+	m := &meter{total: 2 * parts * part, progress: func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }}
+	var wg sync.WaitGroup
+	for range 2 {
+		f := &fileMeter{meter: m}
+		for n := range parts {
+			wg.Go(func() {
+				f.OnObjectBytesTransferred(t.Context(), &transfermanager.ObjectBytesTransferredEvent{BytesTransferred: int64(n+1) * part})
+			})
+		}
+	}
+	wg.Wait()
+	last := ""
+	for _, s := range said {
+		if len(s) < len(last) || len(s) == len(last) && s <= last {
+			t.Errorf("said %q after %q", s, last)
+		}
+		last = s
+	}
+	if last != "400.0 KiB of 400.0 KiB uploaded" {
+		t.Errorf("last said %q", last)
 	}
 }
 

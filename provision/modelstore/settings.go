@@ -15,11 +15,12 @@ import (
 	"aicluster/provision/engine"
 )
 
-// setting is one thing that a bucket is to have. compare returns nil when it
-// has it; set is called after it did not.
+// setting is one thing that a bucket is to have. compare returns nothing when it
+// has it; set is called after it did not. A change without a field is the
+// setting's as a whole.
 type setting struct {
 	name    string
-	compare func(context.Context) (*engine.Change, error)
+	compare func(context.Context) ([]engine.Change, error)
 	set     func(context.Context) error
 }
 
@@ -28,7 +29,7 @@ func (b *Bucket) publicAccess() setting {
 	on := aws.Bool(true)
 	all := types.PublicAccessBlockConfiguration{BlockPublicAcls: on, BlockPublicPolicy: on, IgnorePublicAcls: on, RestrictPublicBuckets: on}
 	return setting{"public access block",
-		func(ctx context.Context) (*engine.Change, error) {
+		func(ctx context.Context) ([]engine.Change, error) {
 			out, err := b.api.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: aws.String(b.name)})
 			if err != nil && !absent(err) {
 				return nil, err
@@ -36,7 +37,7 @@ func (b *Bucket) publicAccess() setting {
 			if err == nil && reflect.DeepEqual(*out.PublicAccessBlockConfiguration, all) {
 				return nil, nil
 			}
-			return &engine.Change{Live: "partly or not blocked", Wanted: "all blocked"}, nil
+			return []engine.Change{{Live: "partly or not blocked", Wanted: "all blocked"}}, nil
 		},
 		func(ctx context.Context) error {
 			_, err := b.api.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{Bucket: aws.String(b.name), PublicAccessBlockConfiguration: &all})
@@ -48,7 +49,7 @@ func (b *Bucket) publicAccess() setting {
 func (b *Bucket) ownership() setting {
 	wanted := types.ObjectOwnershipBucketOwnerEnforced
 	return setting{"object ownership",
-		func(ctx context.Context) (*engine.Change, error) {
+		func(ctx context.Context) ([]engine.Change, error) {
 			out, err := b.api.GetBucketOwnershipControls(ctx, &s3.GetBucketOwnershipControlsInput{Bucket: aws.String(b.name)})
 			if err != nil && !absent(err) {
 				return nil, err
@@ -56,7 +57,7 @@ func (b *Bucket) ownership() setting {
 			if err == nil && len(out.OwnershipControls.Rules) == 1 && out.OwnershipControls.Rules[0].ObjectOwnership == wanted {
 				return nil, nil
 			}
-			return &engine.Change{Wanted: string(wanted)}, nil
+			return []engine.Change{{Wanted: string(wanted)}}, nil
 		},
 		func(ctx context.Context) error {
 			_, err := b.api.PutBucketOwnershipControls(ctx, &s3.PutBucketOwnershipControlsInput{Bucket: aws.String(b.name),
@@ -77,7 +78,7 @@ func (b *Bucket) tlsOnly() setting {
 		"Condition": map[string]any{"Bool": map[string]any{"aws:SecureTransport": "false"}},
 	}
 	return setting{"TLS-only policy",
-		func(ctx context.Context) (*engine.Change, error) {
+		func(ctx context.Context) ([]engine.Change, error) {
 			policy, err := b.policy(ctx)
 			if err != nil {
 				return nil, err
@@ -87,7 +88,7 @@ func (b *Bucket) tlsOnly() setting {
 					return nil, nil
 				}
 			}
-			return &engine.Change{Wanted: "requests without TLS are denied"}, nil
+			return []engine.Change{{Wanted: "requests without TLS are denied"}}, nil
 		},
 		func(ctx context.Context) error {
 			policy, err := b.policy(ctx)
@@ -144,7 +145,7 @@ func (d policyDocument) with(statement map[string]any) (string, error) {
 // encryption wants any default encryption; S3 itself gives new buckets SSE-S3.
 func (b *Bucket) encryption() setting {
 	return setting{"default encryption",
-		func(ctx context.Context) (*engine.Change, error) {
+		func(ctx context.Context) ([]engine.Change, error) {
 			out, err := b.api.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: aws.String(b.name)})
 			if err != nil && !absent(err) {
 				return nil, err
@@ -152,7 +153,7 @@ func (b *Bucket) encryption() setting {
 			if err == nil && len(out.ServerSideEncryptionConfiguration.Rules) > 0 {
 				return nil, nil
 			}
-			return &engine.Change{Wanted: string(types.ServerSideEncryptionAes256)}, nil
+			return []engine.Change{{Wanted: string(types.ServerSideEncryptionAes256)}}, nil
 		},
 		func(ctx context.Context) error {
 			_, err := b.api.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{Bucket: aws.String(b.name),
@@ -175,12 +176,12 @@ func (b *Bucket) lifecycle() setting {
 		AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(abortAfterDays)},
 	}
 	return setting{"lifecycle",
-		func(ctx context.Context) (*engine.Change, error) {
+		func(ctx context.Context) ([]engine.Change, error) {
 			rules, err := b.lifecycleRules(ctx)
 			if err != nil || slices.ContainsFunc(rules, abortsUploads) {
 				return nil, err
 			}
-			return &engine.Change{Wanted: "incomplete uploads are removed after 7 days"}, nil
+			return []engine.Change{{Wanted: "incomplete uploads are removed after 7 days"}}, nil
 		},
 		func(ctx context.Context) error {
 			rules, err := b.lifecycleRules(ctx)
@@ -216,15 +217,12 @@ func abortsUploads(r types.LifecycleRule) bool {
 // tags wants the owner's tags. They are in the create call; this mends them.
 func (b *Bucket) tags() setting {
 	return setting{"tags",
-		func(ctx context.Context) (*engine.Change, error) {
+		func(ctx context.Context) ([]engine.Change, error) {
 			live, err := b.liveTags(ctx)
 			if err != nil {
 				return nil, err
 			}
-			if missing := cloud.TagChanges(live, b.owner.Tags("")); len(missing) > 0 {
-				return &engine.Change{Live: live, Wanted: missing}, nil
-			}
-			return nil, nil
+			return engine.TagChanges(live, b.owner.Tags("")), nil
 		},
 		func(ctx context.Context) error {
 			all, err := b.liveTags(ctx) // the call replaces every tag

@@ -6,7 +6,7 @@ import (
 	"hash"
 	"io"
 	"os"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -126,22 +126,32 @@ func (h *hashingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// meter adds up the bytes of all files. Safe for concurrent use.
+// meter adds up the bytes of all files. Safe for concurrent use: what it says
+// never goes back, and last is said of everything.
 type meter struct {
 	total    int64
-	sent     atomic.Int64
 	progress engine.Progress
+
+	mu   sync.Mutex
+	sent int64
 }
 
-func (m *meter) add(n int64) { m.progress("%s of %s uploaded", size(m.sent.Add(n)), size(m.total)) }
-
-// fileMeter turns the running sum that the uploader reports into steps.
+// fileMeter turns the running sum that the uploader reports of one file into
+// steps. Parts that end together report their sums in any order.
 type fileMeter struct {
 	meter *meter
-	last  atomic.Int64
+	sent  int64 // guarded by meter.mu
 }
 
 // OnObjectBytesTransferred implements transfermanager.ObjectBytesTransferredListener.
 func (f *fileMeter) OnObjectBytesTransferred(_ context.Context, e *transfermanager.ObjectBytesTransferredEvent) {
-	f.meter.add(e.BytesTransferred - f.last.Swap(e.BytesTransferred))
+	m := f.meter
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e.BytesTransferred <= f.sent {
+		return
+	}
+	m.sent += e.BytesTransferred - f.sent
+	f.sent = e.BytesTransferred
+	m.progress("%s of %s uploaded", size(m.sent), size(m.total))
 }

@@ -22,14 +22,16 @@ type existingVPC struct {
 	vpcID     string
 	subnetIDs []string
 
-	zones map[string]string // subnet id -> zone name
+	exists bool
+	zones  map[string]string // subnet id -> zone name
 }
 
 // useExisting is a network that stands in a VPC that exists.
-func useExisting(api API, owner cloud.Owner, b *blueprints.Blueprint) *Network {
+func useExisting(api API, elb LoadBalancerAPI, owner cloud.Owner, b *blueprints.Blueprint) *Network {
 	v := &existingVPC{api: api, vpcID: b.Network.VPCID, subnetIDs: b.Network.SubnetIDs}
 	rest := &remains{vpc: v, leftovers: leftovers{api: api, cluster: owner.Cluster, vpcID: v.vpcID, subnetIDs: v.subnetIDs}}
-	return &Network{VPC: v, existing: v, resources: []engine.Resource{v, rest}}
+	balancers := newLoadBalancers(api, elb, owner.Cluster, v, rest) // their security groups go after them
+	return &Network{VPC: v, existing: v, resources: []engine.Resource{v, rest, balancers}}
 }
 
 // ID implements [engine.Resource].
@@ -38,12 +40,19 @@ func (v *existingVPC) ID() string { return "vpc/" + v.vpcID }
 // Needs implements [engine.Resource].
 func (v *existingVPC) Needs() []engine.Resource { return nil }
 
+func (v *existingVPC) liveID() string {
+	if !v.exists {
+		return ""
+	}
+	return v.vpcID
+}
+
 // Observe implements [engine.Resource]. Whether a cluster can stand there is
 // [ChooseZones]'s to say: a teardown must not fail on it.
 func (v *existingVPC) Observe(ctx context.Context) (engine.Observation, error) {
-	v.zones = map[string]string{}
+	v.exists, v.zones = false, map[string]string{}
 	vpcs, err := v.api.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{v.vpcID}})
-	if cloud.IsNotFound(err) {
+	if cloud.IsNotFound(err) || err == nil && len(vpcs.Vpcs) == 0 {
 		return engine.Observation{}, nil
 	}
 	if err != nil {
@@ -56,6 +65,7 @@ func (v *existingVPC) Observe(ctx context.Context) (engine.Observation, error) {
 	for _, s := range subnets {
 		v.zones[aws.ToString(s.SubnetId)] = aws.ToString(s.AvailabilityZone)
 	}
+	v.exists = true
 	obs := engine.Observation{Exists: true, Keep: "it was there before the cluster: the blueprint names it in network.vpcID"}
 	for _, found := range vpcs.Vpcs {
 		obs.Detail = fmt.Sprintf("%s, subnets %s", aws.ToString(found.CidrBlock), strings.Join(v.subnetIDs, ", "))
@@ -148,7 +158,11 @@ const remainsLimit = 5 * time.Minute
 // Delete implements [engine.Resource].
 func (r *remains) Delete(ctx context.Context, p engine.Progress) error {
 	err := cloud.RetryWhile(ctx, remainsLimit, cloud.IsDependency, func(ctx context.Context) error {
-		if err := r.deleteInterfaces(ctx, p); err != nil {
+		found, err := r.interfaces(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := r.deleteAbandoned(ctx, found, p); err != nil {
 			return err
 		}
 		return r.deleteSecurityGroups(ctx, p)

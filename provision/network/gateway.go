@@ -102,8 +102,9 @@ func (g *internetGateway) create(ctx context.Context) (string, error) {
 const gatewayDeleteLimit = 5 * time.Minute
 
 // Delete implements [engine.Resource].
-func (g *internetGateway) Delete(ctx context.Context, _ engine.Progress) error {
-	err := cloud.RetryWhile(ctx, gatewayDeleteLimit, cloud.IsDependency, func(ctx context.Context) error {
+func (g *internetGateway) Delete(ctx context.Context, p engine.Progress) error {
+	l := leftovers{api: g.api, elb: g.vpc.elb, cluster: g.owner.Cluster, vpcID: g.attached, mapped: true, all: true}
+	err := l.clear(ctx, gatewayDeleteLimit, p, func(ctx context.Context) error {
 		if g.attached != "" {
 			_, err := g.api.DetachInternetGateway(ctx, &ec2.DetachInternetGatewayInput{InternetGatewayId: &g.id, VpcId: &g.attached})
 			if err != nil && !cloud.IsNotFound(err) {
@@ -115,7 +116,6 @@ func (g *internetGateway) Delete(ctx context.Context, _ engine.Progress) error {
 		return err
 	})
 	if err != nil && !cloud.IsNotFound(err) {
-		l := leftovers{api: g.api, cluster: g.owner.Cluster, vpcID: g.attached}
 		return l.explain(ctx, g.ID(), "deleting the internet gateway", err)
 	}
 	g.forget()

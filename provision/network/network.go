@@ -72,22 +72,23 @@ type Network struct {
 	vpc       *vpc         // nil if it is not
 	private   map[string]*subnet
 	public    map[string]*subnet
+	balancers *loadBalancers
 	forNodes  []engine.Resource            // what all nodes need
 	inZone    map[string][]engine.Resource // what nodes in a zone need
 }
 
 // New is the network of b in the zones of layout.
-func New(api API, owner cloud.Owner, b *blueprints.Blueprint, layout Layout) *Network {
+func New(api API, elb LoadBalancerAPI, owner cloud.Owner, b *blueprints.Blueprint, layout Layout) *Network {
 	if b.Network.VPCID != "" {
-		return useExisting(api, owner, b)
+		return useExisting(api, elb, owner, b)
 	}
-	return build(api, owner, b, layout)
+	return build(api, elb, owner, b, layout)
 }
 
 // build lists the resources of a network of our own.
-func build(api API, owner cloud.Owner, b *blueprints.Blueprint, layout Layout) *Network {
+func build(api API, elb LoadBalancerAPI, owner cloud.Owner, b *blueprints.Blueprint, layout Layout) *Network {
 	n := &Network{private: map[string]*subnet{}, public: map[string]*subnet{}, inZone: map[string][]engine.Resource{}}
-	n.vpc = newVPC(api, owner, b.Network.CIDR)
+	n.vpc = newVPC(api, elb, owner, b.Network.CIDR)
 	n.VPC = n.vpc
 	gateway := newInternetGateway(api, owner, n.vpc)
 	n.add(n.vpc, gateway)
@@ -96,6 +97,8 @@ func build(api API, owner cloud.Owner, b *blueprints.Blueprint, layout Layout) *
 		n.private[z.Name] = newSubnet(api, owner, private, z.Name, z.Private, n.vpc)
 		n.add(n.public[z.Name], n.private[z.Name])
 	}
+	n.balancers = newLoadBalancers(api, elb, owner.Cluster, n.vpc, n.ground(gateway)...)
+	n.add(n.balancers)
 	publicTable := newRouteTable(api, owner, "public", n.vpc, inOrder(n.public)...)
 	publicRoute := newRoute(api, publicTable, gateway)
 	n.add(publicTable, publicRoute)
@@ -176,6 +179,16 @@ func (n *Network) addUnwantedNATs(api API, owner cloud.Owner, b *blueprints.Blue
 	}
 }
 
+// ground is what load balancers stand in: all subnets, and the gateway that gives
+// them public addresses.
+func (n *Network) ground(gateway *internetGateway) []engine.Resource {
+	ground := []engine.Resource{gateway}
+	for _, s := range slices.Concat(inOrder(n.public), inOrder(n.private)) {
+		ground = append(ground, s)
+	}
+	return ground
+}
+
 func (n *Network) add(resources ...engine.Resource) { n.resources = append(n.resources, resources...) }
 
 // inOrder lists subnets by the names of their zones.
@@ -190,12 +203,13 @@ func inOrder(subnets map[string]*subnet) []*subnet {
 // Resources lists all of the network's resources, each after what it needs.
 func (n *Network) Resources() []engine.Resource { return n.resources }
 
-// ClusterNeeds is what must be in place before the control plane is made.
+// ClusterNeeds is what must be in place before the control plane is made, and
+// what goes only after it.
 func (n *Network) ClusterNeeds() []engine.Resource {
 	if n.existing != nil {
 		return n.resources
 	}
-	needs := []engine.Resource{n.vpc}
+	needs := []engine.Resource{n.vpc, n.balancers}
 	for _, s := range inOrder(n.private) {
 		needs = append(needs, s)
 	}

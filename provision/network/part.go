@@ -3,7 +3,6 @@ package network
 import (
 	"context"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -57,19 +56,7 @@ func (p *part) made(id string) { p.id, p.live = id, p.tags() }
 
 // tagChanges lists the tags that are missing or differ.
 func (p *part) tagChanges() []engine.Change {
-	set := cloud.TagChanges(p.live, p.tags())
-	var changes []engine.Change
-	for _, k := range slices.Sorted(maps.Keys(set)) {
-		c := engine.Change{Field: "tags." + k, Wanted: set[k], Policy: engine.PolicyInPlace}
-		if _, ours := p.owner.Extra[k]; ours {
-			c.Field = "metadata.tags." + k
-		}
-		if live, ok := p.live[k]; ok {
-			c.Live = live
-		}
-		changes = append(changes, c)
-	}
-	return changes
+	return engine.TagChanges(p.live, p.tags())
 }
 
 // fixTags sets the tags that are missing or differ.

@@ -155,13 +155,10 @@ func (s *subnet) waitAvailable(ctx context.Context) error {
 const subnetDeleteLimit = 10 * time.Minute
 
 // Delete implements [engine.Resource]. Interfaces that the VPC CNI left behind
-// are deleted; those of load balancers are waited for.
+// are deleted; those that follow a load balancer are waited for.
 func (s *subnet) Delete(ctx context.Context, p engine.Progress) error {
-	l := leftovers{api: s.api, cluster: s.owner.Cluster, subnetIDs: []string{s.id}, all: true}
-	err := cloud.RetryWhile(ctx, subnetDeleteLimit, cloud.IsDependency, func(ctx context.Context) error {
-		if err := l.deleteInterfaces(ctx, p); err != nil {
-			return err
-		}
+	l := leftovers{api: s.api, elb: s.vpc.elb, cluster: s.owner.Cluster, subnetIDs: []string{s.id}, all: true}
+	err := l.clear(ctx, subnetDeleteLimit, p, func(ctx context.Context) error {
 		_, err := s.api.DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: &s.id})
 		return err
 	})

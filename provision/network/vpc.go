@@ -17,15 +17,18 @@ import (
 // names (EKS user guide, "VPC requirements and considerations").
 type vpc struct {
 	part
+	elb  LoadBalancerAPI
 	cidr string
 
 	liveCIDR            string
 	dnsSupport, dnsName bool
 }
 
-func newVPC(api API, owner cloud.Owner, cidr string) *vpc {
-	return &vpc{part: part{api: api, owner: owner, kind: "vpc", short: owner.Cluster, name: owner.Cluster}, cidr: cidr}
+func newVPC(api API, elb LoadBalancerAPI, owner cloud.Owner, cidr string) *vpc {
+	return &vpc{part: part{api: api, owner: owner, kind: "vpc", short: owner.Cluster, name: owner.Cluster}, elb: elb, cidr: cidr}
 }
+
+func (v *vpc) liveID() string { return v.id }
 
 func (v *vpc) read(ctx context.Context) error {
 	v.forget()
@@ -152,8 +155,8 @@ const vpcDeleteLimit = 5 * time.Minute
 // Delete implements [engine.Resource]. Security groups that load balancers left
 // behind go first.
 func (v *vpc) Delete(ctx context.Context, p engine.Progress) error {
-	l := leftovers{api: v.api, cluster: v.owner.Cluster, vpcID: v.id, all: true}
-	err := cloud.RetryWhile(ctx, vpcDeleteLimit, cloud.IsDependency, func(ctx context.Context) error {
+	l := leftovers{api: v.api, elb: v.elb, cluster: v.owner.Cluster, vpcID: v.id, all: true}
+	err := l.clear(ctx, vpcDeleteLimit, p, func(ctx context.Context) error {
 		if err := l.deleteSecurityGroups(ctx, p); err != nil {
 			return err
 		}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"aicluster/addons"
+	"aicluster/blueprints"
+	"aicluster/nodepools"
+	"aicluster/provision/engine"
+	"aicluster/provision/identity"
+	"aicluster/provision/modelstore"
+)
+
+// The functions in this file add what exists of a cluster and is in no
+// blueprint: what was taken out of it, and everything when the file is lost.
+
+// addRemovedPools: pools that exist and are not in the blueprint any more.
+func (s *builder) addRemovedPools(ctx context.Context) error {
+	live, err := nodepools.Discover(ctx, s.clients.EKS, s.clients.EC2, s.owner.Cluster)
+	if err != nil {
+		return err
+	}
+	for _, name := range live {
+		if !slices.ContainsFunc(s.blueprint.NodePools, func(p blueprints.NodePool) bool { return p.Name == name }) {
+			group := nodepools.NewRemoved(name, s.clients.EKS, s.clients.EC2, s.clients.AutoScaling, s.cluster,
+				slices.Concat(s.forNode, s.network.NodeNeeds())...)
+			s.add(group)
+			s.groups = append(s.groups, group)
+			if s.options.teardown { // charts may run on it, and go first
+				s.system = append(s.system, group)
+			}
+		}
+	}
+	return nil
+}
+
+// addRemovedAddons: add-ons of EKS that the blueprint does not name any more, and
+// the role of one of them.
+func (s *builder) addRemovedAddons(ctx context.Context) error {
+	var known, live []string
+	for _, choice := range addons.EKSAddons(s.blueprint, nil) {
+		known = append(known, choice.Name)
+	}
+	calls, callCtx := errgroup.WithContext(ctx)
+	calls.Go(func() (err error) {
+		live, err = addons.DiscoverAddons(callCtx, s.clients.EKS, s.owner.Cluster, known...)
+		return err
+	})
+	calls.Go(func() error { // for addRemovedReleases
+		_, err := s.cluster.Observe(callCtx)
+		return err
+	})
+	if err := calls.Wait(); err != nil {
+		return err
+	}
+	var role *identity.Role
+	if !slices.Contains(known, addons.EBSCSIDriver) {
+		role = identity.NewRemovedRole(s.clients.IAM, s.owner, identity.EBSCSIRole(s.blueprint))
+		s.add(role)
+	}
+	for _, name := range live {
+		a := addons.NewRemovedEKSAddon(s.clients.EKS, s.owner, s.cluster, name)
+		if name == addons.EBSCSIDriver {
+			s.goBefore(a, role)
+		}
+		s.add(a)
+		if a.NeedsNodes() {
+			s.workloads = append(s.workloads, a)
+		} else {
+			s.daemons = append(s.daemons, a)
+		}
+	}
+	return nil
+}
+
+// addRemovedReleases: Helm releases of ours that the blueprint does not name any
+// more, and the role of the cluster autoscaler when it is not named.
+func (s *builder) addRemovedReleases(ctx context.Context) error {
+	live, err := addons.DiscoverReleases(ctx, s.cluster)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil { // commands that need no plan go on, and so does teardown
+		s.add(addons.NewUnknownReleases(s.cluster, err))
+	}
+	wanted := slices.Clone(s.releases)
+	var autoscaler *addons.PodIdentity
+	if s.blueprint.Addons.ClusterAutoscaler == nil {
+		autoscaler = addons.NewRemovedPodIdentity(s.clients.EKS, s.owner, s.cluster, addons.AutoscalerNamespace, addons.AutoscalerServiceAccount)
+		role := identity.NewRemovedRole(s.clients.IAM, s.owner, identity.AutoscalerRole(s.blueprint))
+		s.goBefore(autoscaler, role)
+		s.add(autoscaler, role)
+	}
+	for _, name := range live {
+		if slices.ContainsFunc(wanted, func(r *addons.Release) bool { return r.Name() == name }) {
+			continue
+		}
+		id := "addon/" + name.Name
+		if slices.ContainsFunc(s.all, func(r engine.Resource) bool { return r.ID() == id }) {
+			id = "addon/" + name.Namespace + "/" + name.Name
+		}
+		r := addons.NewRemovedRelease(s.cluster, id, name)
+		if autoscaler != nil && name.Namespace == addons.AutoscalerNamespace && name.Name == addons.AutoscalerServiceAccount {
+			s.goBefore(r, autoscaler)
+		}
+		for _, w := range wanted { // the same release, in another namespace now
+			if w.Name().Name == name.Name && !s.options.teardown {
+				w.Need(r)
+			}
+		}
+		s.add(r)
+		s.workloads = append(s.workloads, r)
+	}
+	return nil
+}
+
+// goBefore orders two resources that are to go. Up takes away in the order of
+// needs, teardown against it.
+func (s *builder) goBefore(first, second interface {
+	engine.Resource
+	Need(...engine.Resource)
+}) {
+	if s.options.teardown {
+		first.Need(second)
+		return
+	}
+	second.Need(first)
+}
+
+// addFoundBuckets: with the blueprint, the bucket's name is lost, too.
+func (s *builder) addFoundBuckets(ctx context.Context) error {
+	names, err := modelstore.Owned(ctx, s.clients.S3, s.owner, s.blueprint.Metadata.Region)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		b := modelstore.NewNamedBucket(s.clients.S3, s.owner, s.blueprint.Metadata.Region, name)
+		b.DeleteData = s.options.deleteData
+		s.add(b)
+	}
+	return nil
+}
+
+// lostBlueprint stands in for a file that is lost: it names everything that
+// aicluster may have made, and teardown deletes what it finds of that.
+func lostBlueprint(name, region string) *blueprints.Blueprint {
+	b := &blueprints.Blueprint{
+		APIVersion: blueprints.APIVersion, Kind: blueprints.Kind,
+		Metadata: blueprints.Metadata{Name: name, Region: region},
+		Addons: blueprints.Addons{
+			GPUOperator: &blueprints.Release{}, IngressNginx: &blueprints.Release{}, ClusterAutoscaler: &blueprints.Release{},
+		},
+	}
+	b.Defaults()
+	return b
+}

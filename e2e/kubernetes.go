@@ -1,0 +1,74 @@
+package e2e
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// cmdRelease writes Helm's record of a release to release.json:
+// "release NAMESPACE NAME". It reads the cluster with the administrator's
+// certificate that the local cloud keeps, not as aicluster does.
+func cmdRelease(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: release NAMESPACE NAME")
+	}
+	configs, err := filepath.Glob(filepath.Join(of(ts).dir, "clusters", "*", "*", "admin.kubeconfig"))
+	ts.Check(err)
+	if len(configs) != 1 {
+		ts.Fatalf("%d clusters in %s, wanted one", len(configs), of(ts).dir)
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", configs[0])
+	ts.Check(err)
+	client, err := kubernetes.NewForConfig(config)
+	ts.Check(err)
+	// Helm keeps each revision in a Secret: base64 of gzip of JSON.
+	list, err := client.CoreV1().Secrets(args[0]).List(context.Background(), metav1.ListOptions{LabelSelector: "owner=helm,status=deployed,name=" + args[1]})
+	ts.Check(err)
+	if len(list.Items) != 1 {
+		ts.Fatalf("%d releases %s are deployed in namespace %s, wanted one", len(list.Items), args[1], args[0])
+	}
+	packed, err := base64.StdEncoding.DecodeString(string(list.Items[0].Data["release"]))
+	ts.Check(err)
+	unpacked, err := gzip.NewReader(bytes.NewReader(packed))
+	ts.Check(err)
+	text, err := io.ReadAll(unpacked)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("release.json"), text, 0o600))
+}
+
+// cmdKillPlane kills the control plane of a cluster: "killplane CLUSTER". It is
+// a child of the local cloud.
+func cmdKillPlane(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: killplane CLUSTER")
+	}
+	parent := strconv.Itoa(of(ts).cmd.Process.Pid)
+	processes, err := filepath.Glob("/proc/[0-9]*")
+	ts.Check(err)
+	for _, dir := range processes {
+		command, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		stat, _ := os.ReadFile(filepath.Join(dir, "stat")) // "PID (NAME) STATE PPID …"
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if len(fields) < 2 || fields[1] != parent || !strings.Contains(string(command), "\x00--name="+args[0]+"\x00") {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		ts.Check(err)
+		ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+		return
+	}
+	ts.Fatalf("the local cloud has no control plane of cluster %s", args[0])
+}

@@ -1,0 +1,115 @@
+package network
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"aicluster/provision/cloud"
+	"aicluster/provision/engine"
+)
+
+// TestWhoHoldsASubnet puts one interface into a subnet that never goes: how long
+// teardown waits for it, and what it says.
+func TestWhoHoldsASubnet(t *testing.T) {
+	const others, ours = "is not this cluster's: remove it by hand", "waiting for eni-x"
+	for name, test := range map[string]struct {
+		eni      types.NetworkInterface
+		standing string // a load balancer, nobody's of the cluster
+		limit    time.Duration
+		says     string
+		message  string
+	}{
+		"database": {
+			eni:   types.NetworkInterface{Description: aws.String("RDSNetworkInterface"), RequesterManaged: aws.Bool(true), RequesterId: aws.String("amazon-rds")},
+			limit: foreignLimit, says: others, message: "eni-x (RDSNetworkInterface) of amazon-rds, which is not this cluster's",
+		},
+		"instance": {
+			eni:   types.NetworkInterface{InterfaceType: "interface", Attachment: &types.NetworkInterfaceAttachment{InstanceId: aws.String("i-1")}},
+			limit: foreignLimit, says: others, message: "eni-x (interface) of instance i-1, which is not this cluster's",
+		},
+		"somebody's": {
+			eni:   types.NetworkInterface{Description: aws.String("mine"), RequesterId: aws.String("AIDAX"), OwnerId: aws.String("111122223333")},
+			limit: foreignLimit, says: others, message: "eni-x (mine) of account 111122223333, which is not this cluster's",
+		},
+		"other load balancer": {
+			eni:      types.NetworkInterface{Description: aws.String("ELB net/web/0a"), RequesterManaged: aws.Bool(true), RequesterId: aws.String("amazon-elb")},
+			standing: "web", limit: foreignLimit, says: others, message: "eni-x (ELB net/web/0a) of amazon-elb, which is not this cluster's",
+		},
+		"load balancer that is gone": {
+			eni:   types.NetworkInterface{Description: aws.String("ELB net/k8s/0a")},
+			limit: subnetDeleteLimit, says: ours, message: "held by eni-x (ELB net/k8s/0a).",
+		},
+		"classic load balancer": {
+			eni:   types.NetworkInterface{Description: aws.String("ELB a0123")},
+			limit: subnetDeleteLimit, says: "classic load balancer that still stands has to be removed by hand", message: "held by eni-x (ELB a0123).",
+		},
+		"control plane": {
+			eni:   types.NetworkInterface{Description: aws.String("Amazon EKS demo")},
+			limit: subnetDeleteLimit, says: ours, message: "held by eni-x (Amazon EKS demo).",
+		},
+		"node": {
+			eni:   types.NetworkInterface{InterfaceType: "interface", Groups: []types.GroupIdentifier{{GroupName: aws.String("eks-cluster-sg-demo-123")}}},
+			limit: subnetDeleteLimit, says: ours, message: "held by eni-x (interface).",
+		},
+		"node of another cluster": {
+			eni:   types.NetworkInterface{InterfaceType: "interface", Groups: []types.GroupIdentifier{{GroupName: aws.String("eks-cluster-sg-demo-two-123")}}},
+			limit: foreignLimit, says: others, message: "which is not this cluster's",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, b := newFake(), blueprint(system)
+				b.Network.NATGateways = "none"
+				n := mustUp(t, f, b)
+				lbs := newFakeELB(f)
+				if test.standing != "" {
+					lbs.put(test.standing, n.VPCID(), "", map[string]string{"team": "web"})
+				}
+				test.eni.NetworkInterfaceId, test.eni.SubnetId, test.eni.Status = aws.String("eni-x"), aws.String(n.PrivateSubnetIDs()[0]), types.NetworkInterfaceStatusInUse
+				f.enis["eni-x"] = &test.eni
+				g, plan := lbs.plan(t, b)
+				start := time.Now()
+				var said []string
+				result, _ := g.Teardown(t.Context(), plan, engine.Options{Events: func(e engine.Event) {
+					if e.State == engine.Running && strings.HasPrefix(e.Resource, "subnet/private") {
+						said = append(said, e.Message)
+					}
+				}})
+				var e *cloud.Error
+				if err := result.Err(); !errors.As(err, &e) || !strings.Contains(e.Message, test.message) || e.Code != "DependencyViolation" || e.Hint == "" {
+					t.Errorf("error %+v", err)
+				}
+				if took := time.Since(start); took < test.limit || took > test.limit+20*time.Second {
+					t.Errorf("gave up after %s, want %s", took, test.limit)
+				}
+				if len(said) == 0 || !strings.Contains(said[0], test.says) {
+					t.Errorf("said %q first", said)
+				}
+			})
+		})
+	}
+}
+
+// TestForeignInterfaceThatGoes: somebody removes it in time.
+func TestForeignInterfaceThatGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, b := newFake(), blueprint(system)
+		b.Network.NATGateways = "none"
+		n := mustUp(t, f, b)
+		f.enis["eni-x"] = &types.NetworkInterface{NetworkInterfaceId: aws.String("eni-x"), SubnetId: aws.String(n.PrivateSubnetIDs()[0]), Description: aws.String("mine")}
+		time.AfterFunc(90*time.Second, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			delete(f.enis, "eni-x")
+		})
+		if err := teardown(t, f, b); err != nil || f.left() != 0 {
+			t.Errorf("error %v, %d left", err, f.left())
+		}
+	})
+}
