@@ -52,7 +52,7 @@ func (f *fleet) Launch(_ string, in ec2.LaunchSpec) (ec2.Instance, error) {
 		return ec2.Instance{}, err
 	}
 	f.launches = append(f.launches, in)
-	i := &ec2.Instance{ID: fmt.Sprintf("i-%017d", len(f.launches)), Type: in.Type, Zone: zone, State: "running", Market: in.Market, Tags: in.Tags}
+	i := &ec2.Instance{ID: fmt.Sprintf("i-%017d", len(f.launches)), Type: in.Type, SubnetID: in.SubnetID, Zone: zone, State: "running", Market: in.Market, Tags: in.Tags}
 	f.instances[i.ID] = i
 	return *i, nil
 }
@@ -228,6 +228,11 @@ func TestCapacityFailureMovesToAnotherZone(t *testing.T) {
 	want := "Could not launch On-Demand Instances. InsufficientInstanceCapacity - " + words + " Launching EC2 instance failed."
 	if first.StatusCode != types.ScalingActivityStatusCodeFailed || *first.StatusMessage != want {
 		t.Errorf("got %s %q\nwant %q", first.StatusCode, *first.StatusMessage, want)
+	}
+	for i, want := range []string{`{"Subnet ID":"subnet-a","Availability Zone":"` + region + `a"}`, `{"Subnet ID":"subnet-b","Availability Zone":"` + region + `b"}`} {
+		if got := *list[len(list)-1-i].Details; got != want {
+			t.Errorf("details of failure %d: got %s, want %s", i, got, want)
+		}
 	}
 	f.runOut(region+"b", nil)
 	eventually(t, "an instance in the other zone", func() bool { return inService(describe(t, client, "g")) == 1 })

@@ -47,6 +47,7 @@ type group struct {
 // instance is one member of a group.
 type instance struct {
 	id, zone, instanceType string
+	subnet                 string
 	state                  types.LifecycleState
 	protected              bool
 	launched               time.Time
@@ -131,8 +132,8 @@ const (
 	spot     = "spot"
 )
 
-// start records an activity that is under way.
-func (g *group) start(description, cause string) *types.Activity {
+// start records an activity that is under way, about an instance in a subnet.
+func (g *group) start(description, cause, subnet, zone string) *types.Activity {
 	a := &types.Activity{
 		ActivityId:           aws.String(uuid.NewString()),
 		AutoScalingGroupName: aws.String(g.key.name),
@@ -142,10 +143,19 @@ func (g *group) start(description, cause string) *types.Activity {
 		StartTime:            aws.Time(time.Now().UTC()),
 		StatusCode:           types.ScalingActivityStatusCodeInProgress,
 		Progress:             aws.Int32(50),
-		Details:              aws.String(fmt.Sprintf(`{"Availability Zones":%q}`, strings.Join(g.zones, ","))),
+		Details:              aws.String(details(subnet, zone)),
 	}
 	g.activities = append(g.activities, a)
 	return a
+}
+
+// details is the JSON in which an activity names the subnet and the zone that
+// it was about (as in kubernetes/autoscaler#1263 and aws-parallelcluster#1944).
+func details(subnet, zone string) string {
+	if subnet == "" {
+		return "{}"
+	}
+	return fmt.Sprintf(`{"Subnet ID":%q,"Availability Zone":%q}`, subnet, zone)
 }
 
 func finish(a *types.Activity, status types.ScalingActivityStatusCode, message string) {

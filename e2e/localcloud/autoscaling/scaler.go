@@ -113,7 +113,7 @@ func (s *Service) lost(g *group, in *instance) {
 		finish(in.activity, types.ScalingActivityStatusCodeCancelled, "")
 		in.state = types.LifecycleStateTerminating
 		in.activity = g.start("Terminating EC2 instance: "+in.id, fmt.Sprintf(
-			"At %s an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped.", stamp(time.Now())))
+			"At %s an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped.", stamp(time.Now())), in.subnet, in.zone)
 	}
 }
 
@@ -163,7 +163,7 @@ func (s *Service) terminate(g *group, in *instance, cause string) *types.Activit
 	if len(s.drains) > 0 {
 		in.state = types.LifecycleStateTerminatingWait
 	}
-	in.activity = g.start("Terminating EC2 instance: "+in.id, cause)
+	in.activity = g.start("Terminating EC2 instance: "+in.id, cause, in.subnet, in.zone)
 	drains := slices.Clone(s.drains)
 	s.work.Go(func() {
 		for _, drain := range drains {
@@ -205,7 +205,7 @@ func (s *Service) launchOne(g *group) bool {
 		launched, err = s.launch(g.key.region, subnet, market, kinds, spec, tags)
 	}
 	if err != nil {
-		s.launchFailed(g, subnet.Zone, market, cause, err)
+		s.launchFailed(g, subnet, market, cause, err)
 		return false
 	}
 	s.launched(g, launched, cause)
@@ -260,22 +260,22 @@ func (s *Service) launched(g *group, in ec2.Instance, cause string) {
 	defer s.mu.Unlock()
 	g.failures, g.notUntil, g.dryZones = 0, time.Time{}, nil
 	g.instances = append(g.instances, &instance{
-		id: in.ID, zone: in.Zone, instanceType: in.Type, state: types.LifecycleStatePending,
+		id: in.ID, subnet: in.SubnetID, zone: in.Zone, instanceType: in.Type, state: types.LifecycleStatePending,
 		protected: g.newProtected, launched: time.Now(),
-		activity: g.start("Launching a new EC2 instance: "+in.ID, cause),
+		activity: g.start("Launching a new EC2 instance: "+in.ID, cause, in.SubnetID, in.Zone),
 	})
 }
 
-func (s *Service) launchFailed(g *group, zone, market, cause string, err error) {
+func (s *Service) launchFailed(g *group, subnet ec2.Subnet, market, cause string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	message := failureText(market, g.mixed != nil, err)
-	a := g.start("Launching a new EC2 instance.  Status Reason: "+message, cause)
+	a := g.start("Launching a new EC2 instance.  Status Reason: "+message, cause, subnet.ID, subnet.Zone)
 	finish(a, types.ScalingActivityStatusCodeFailed, message)
 	if g.dryZones == nil {
 		g.dryZones = map[string]bool{}
 	}
-	if zone != "" {
+	if zone := subnet.Zone; zone != "" {
 		if g.dryZones[zone] {
 			clear(g.dryZones) // every zone had its turn: begin again
 		}

@@ -10,17 +10,28 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// AddonHealthy reports whether an add-on's workloads have the pods they want, and
+// AddonHealth looks at the workloads of one add-on.
+type AddonHealth struct{ workloads []*unstructured.Unstructured }
+
+// NewAddonHealth returns the look at the add-on of this name.
+func NewAddonHealth(name string) (AddonHealth, error) {
+	var h AddonHealth
+	objects, err := Addon(name, "any", "")
+	for _, object := range objects {
+		u := object.(*unstructured.Unstructured)
+		if u.GetKind() == "Deployment" || u.GetKind() == "DaemonSet" {
+			h.workloads = append(h.workloads, u)
+		}
+	}
+	return h, err
+}
+
+// Healthy reports whether the add-on's workloads have the pods they want, and
 // if not, which has not. A DaemonSet without nodes wants none and is healthy; a
 // Deployment without nodes is not, which is why EKS reports coredns as degraded
 // in a cluster without nodes.
-func AddonHealthy(ctx context.Context, client kubernetes.Interface, name string) (bool, string) {
-	objects, err := Addon(name, "any", "")
-	if err != nil {
-		return false, err.Error()
-	}
-	for _, object := range objects {
-		u := object.(*unstructured.Unstructured)
+func (h AddonHealth) Healthy(ctx context.Context, client kubernetes.Interface) (bool, string) {
+	for _, u := range h.workloads {
 		has, wants, err := replicas(ctx, client, u)
 		switch {
 		case apierrors.IsNotFound(err):
@@ -52,7 +63,7 @@ func replicas(ctx context.Context, client kubernetes.Interface, u *unstructured.
 			behind = 1
 		}
 		return min(d.Status.AvailableReplicas, d.Status.UpdatedReplicas), wants + behind, nil
-	case "DaemonSet":
+	default: // a DaemonSet
 		d, err := client.AppsV1().DaemonSets(u.GetNamespace()).Get(ctx, u.GetName(), metav1.GetOptions{})
 		if err != nil {
 			return 0, 0, err
@@ -62,5 +73,4 @@ func replicas(ctx context.Context, client kubernetes.Interface, u *unstructured.
 		}
 		return min(d.Status.NumberAvailable, d.Status.UpdatedNumberScheduled), d.Status.DesiredNumberScheduled + behind, nil
 	}
-	return 0, 0, nil
 }

@@ -97,6 +97,14 @@ func TestGPUOperator(t *testing.T) {
 		t.Errorf("%d GPUs on a node that NFD does not tolerate", all)
 	}
 
+	t.Log("the same mistake with pods that have run, set right again")
+	c.patch("clusterpolicies", "", "cluster-policy", `{"spec":{"driver":{"enabled":true}}}`)
+	c.eventuallyGPUs("gpu", 0, 0)
+	c.policyReports("notReady", "OperandNotReady")
+	c.patch("clusterpolicies", "", "cluster-policy", `{"spec":{"driver":{"enabled":false}}}`)
+	c.eventuallyGPUs("gpu", 8, 8)
+	c.policyReports("ready", "Reconciled")
+
 	t.Log("another taint needs tolerations of the NFD worker and of the operands")
 	c.patch("daemonsets", "gpu-operator", "gpu-operator-node-feature-discovery-worker", `{"spec":{"template":{"spec":{"tolerations":[{"operator":"Exists"}]}}}}`)
 	c.eventually("NFD's label", func() error {
@@ -232,7 +240,14 @@ func TestLoadBalancers(t *testing.T) {
 
 func TestAddonHealth(t *testing.T) {
 	c := startCluster(t)
-	if ok, reason := AddonHealthy(t.Context(), c.client, "coredns"); ok || !strings.Contains(reason, "does not exist") {
+	healthy := func(name string) (bool, string) {
+		h, err := NewAddonHealth(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.Healthy(t.Context(), c.client)
+	}
+	if ok, reason := healthy("coredns"); ok || !strings.Contains(reason, "does not exist") {
 		t.Errorf("coredns before it is installed: %v, %s", ok, reason)
 	}
 	names := []string{"vpc-cni", "kube-proxy", "coredns", "eks-pod-identity-agent", "metrics-server", "aws-ebs-csi-driver"}
@@ -241,7 +256,7 @@ func TestAddonHealth(t *testing.T) {
 	}
 	for name, want := range map[string]bool{"vpc-cni": true, "coredns": false} {
 		c.eventually(name, func() error {
-			if ok, reason := AddonHealthy(t.Context(), c.client, name); ok != want {
+			if ok, reason := healthy(name); ok != want {
 				return fmt.Errorf("healthy without nodes is %v: %s", ok, reason)
 			}
 			return nil
@@ -251,7 +266,7 @@ func TestAddonHealth(t *testing.T) {
 	c.addNode("two", Facts{})
 	for _, name := range names {
 		c.eventually(name, func() error {
-			if ok, reason := AddonHealthy(t.Context(), c.client, name); !ok {
+			if ok, reason := healthy(name); !ok {
 				return errors.New(reason)
 			}
 			return nil

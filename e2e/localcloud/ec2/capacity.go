@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,17 +16,19 @@ type capacityKey struct{ instanceType, zone, market string }
 
 // SetCapacity says how many instances of a type may run at once in a zone in a
 // market ([OnDemand] or [Spot]; an empty zone or market means every one). A
-// negative n means as many as wanted, which is also the default.
+// negative n means as many as wanted, which is also the default: it lifts every
+// limit within what it names, also one that was set more narrowly.
 func (s *Service) SetCapacity(region, instanceType, zone, market string, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.region(region)
-	key := capacityKey{instanceType, zone, market}
-	if n < 0 {
-		delete(r.capacity, key)
+	if n >= 0 {
+		r.capacity[capacityKey{instanceType, zone, market}] = n
 		return
 	}
-	r.capacity[key] = n
+	maps.DeleteFunc(r.capacity, func(k capacityKey, _ int) bool {
+		return k.instanceType == instanceType && (zone == "" || k.zone == zone) && (market == "" || k.market == market)
+	})
 }
 
 // hasCapacity tells whether one more instance of the type can start.

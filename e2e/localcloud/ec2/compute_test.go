@@ -201,6 +201,16 @@ func TestCapacity(t *testing.T) {
 			t.Errorf("%s: %v, want %s", tt.name, err, tt.want)
 		}
 	}
+	defer func() { // a lift that names neither zone nor market lifts what named them
+		c.service.SetQuota(awstest.Region, "L-7212CCBC", 9600)
+		c.service.SetCapacity(awstest.Region, "p4d.24xlarge", "ap-northeast-2a", ec2.Spot, 0)
+		c.service.SetCapacity(awstest.Region, "p4d.24xlarge", "", "", -1)
+		for _, market := range []string{ec2.OnDemand, ec2.Spot} {
+			if err := launch("a", market); err != nil {
+				t.Errorf("after the lift, %s: %v", market, err)
+			}
+		}
+	}()
 	_, err := c.RunInstances(c.ctx, &sdk.RunInstancesInput{MinCount: aws.Int32(1), MaxCount: aws.Int32(1), ImageId: aws.String(c.image()), InstanceType: "p4d.24xlarge", SubnetId: aws.String(subnets["b"])})
 	awstest.Fails(t, err, 400, "Unsupported", "is not supported in your requested Availability Zone")
 	c.service.SetQuota(awstest.Region, "L-417A185B", 9600)

@@ -16,8 +16,12 @@ import (
 	"aicluster/e2e/localcloud/wire"
 )
 
-// addonInterval is how often an add-on's pods are looked at.
-const addonInterval = 3 * time.Second
+// addonInterval is how often an add-on's pods are looked at, addonRest the least
+// of it for one that is ACTIVE: nobody waits for a change then.
+const (
+	addonInterval = 3 * time.Second
+	addonRest     = 500 * time.Millisecond
+)
 
 // addonGrace is how long an add-on may be without its replicas before it is
 // called DEGRADED.
@@ -131,32 +135,47 @@ func (s *Service) keepAddon(c *cluster, a *addon, resolve types.ResolveConflicts
 		s.addonStatus(a, types.AddonStatusCreateFailed, types.AddonIssueCodeConfigurationConflict, err.Error())
 		return
 	}
-	since := time.Now()
-	for {
-		s.checkAddon(c, a, since)
-		if !sleep(a.ctx, max(s.clock.Scale(addonInterval), 200*time.Millisecond)) {
+	health, err := controllers.NewAddonHealth(*data.AddonName)
+	if err != nil {
+		s.addonStatus(a, types.AddonStatusCreateFailed, types.AddonIssueCodeInternalFailure, err.Error())
+		return
+	}
+	for since := time.Now(); ; {
+		interval := s.scaled(addonInterval)
+		status, healthy := s.checkAddon(c, a, health, since)
+		if status == types.AddonStatusActive {
+			interval = max(interval, addonRest)
+		}
+		if healthy {
+			since = time.Now()
+		}
+		if !sleep(a.ctx, interval) {
 			return
 		}
 	}
 }
 
-// checkAddon looks at the add-on's pods once.
-func (s *Service) checkAddon(c *cluster, a *addon, since time.Time) {
+// checkAddon looks at the add-on's pods once and returns its status before, and
+// whether it has its replicas. since is when it last had them, or its start: an
+// active one, too, is called DEGRADED only after the grace, or every node that
+// joins would degrade the add-ons that run on it.
+func (s *Service) checkAddon(c *cluster, a *addon, health controllers.AddonHealth, since time.Time) (before types.AddonStatus, healthy bool) {
 	s.mu.Lock()
-	plane, name, status := c.plane, *a.data.AddonName, a.data.Status
+	plane, status := c.plane, a.data.Status
 	s.mu.Unlock()
 	if plane == nil || status == types.AddonStatusUpdating || status == types.AddonStatusDeleting {
-		return
+		return status, true
 	}
-	healthy, _ := controllers.AddonHealthy(a.ctx, plane.Client(), name)
+	healthy, _ = health.Healthy(a.ctx, plane.Client())
 	switch {
 	case a.ctx.Err() != nil:
 	case healthy:
 		s.addonStatus(a, types.AddonStatusActive, "", "")
-	case status == types.AddonStatusActive || time.Since(since) > s.patience(addonGrace):
+	case time.Since(since) > s.patience(addonGrace):
 		s.addonStatus(a, types.AddonStatusDegraded, types.AddonIssueCodeInsufficientNumberOfReplicas,
 			"The add-on is unhealthy because it doesn't have the desired number of replicas.")
 	}
+	return status, healthy
 }
 
 func (s *Service) addonStatus(a *addon, status types.AddonStatus, code types.AddonIssueCode, message string) {

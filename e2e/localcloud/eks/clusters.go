@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/eks/types"
+	corelisters "k8s.io/client-go/listers/core/v1"
 
 	"aicluster/e2e/localcloud/ec2"
 	"aicluster/e2e/localcloud/kube"
@@ -28,9 +29,10 @@ type cluster struct {
 	creator string        // ARN of the principal that made it
 	selfCNI bool          // bootstrapSelfManagedAddons
 
-	plane      *kube.ControlPlane // nil until started
-	group      string             // the cluster security group
-	interfaces []string           // of the control plane
+	plane      *kube.ControlPlane     // nil until started
+	kubeNodes  corelisters.NodeLister // of the plane; nil until started
+	group      string                 // the cluster security group
+	interfaces []string               // of the control plane
 
 	updates      []*update
 	nodegroups   map[string]*nodegroup

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eks/types"
 	"github.com/google/uuid"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"aicluster/e2e/localcloud/clock"
 )
@@ -124,7 +124,7 @@ func (s *Service) round(ctx context.Context, c *cluster, n *nodegroup) bool {
 		s.setIssues(n, issues)
 		return false
 	}
-	ready := s.readyNodes(ctx, c, *n.data.NodegroupName)
+	ready := s.readyNodes(c, *n.data.NodegroupName)
 	if ready >= int(*group.DesiredCapacity) {
 		s.setIssues(n, nil)
 		return true
@@ -236,23 +236,23 @@ func (s *Service) activate(n *nodegroup) {
 
 // readyNodes counts the node group's nodes that Kubernetes calls Ready and whose
 // instance is there.
-func (s *Service) readyNodes(ctx context.Context, c *cluster, nodegroup string) int {
+func (s *Service) readyNodes(c *cluster, nodegroup string) int {
 	s.mu.Lock()
-	plane := c.plane
+	lister := c.kubeNodes
 	alive := map[string]bool{}
 	for _, name := range c.nodes {
 		alive[name] = true
 	}
 	s.mu.Unlock()
-	if plane == nil {
+	if lister == nil {
 		return 0
 	}
-	nodes, err := plane.Client().CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: labelNodegroup + "=" + nodegroup})
+	nodes, err := lister.List(labels.SelectorFromSet(labels.Set{labelNodegroup: nodegroup}))
 	if err != nil {
 		return 0
 	}
 	ready := 0
-	for _, node := range nodes.Items {
+	for _, node := range nodes {
 		if alive[node.Name] && slices.ContainsFunc(node.Status.Conditions, func(cond corev1.NodeCondition) bool {
 			return cond.Type == corev1.NodeReady && cond.Status == corev1.ConditionTrue
 		}) {

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eks/types"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/informers"
 
 	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/controllers"
@@ -89,8 +90,12 @@ func (s *Service) startPlane(ctx context.Context, c *cluster) error {
 	if err != nil {
 		return err
 	}
+	watch := informers.NewSharedInformerFactory(plane.Client(), 0)
+	nodes := watch.Core().V1().Nodes().Lister()
+	watch.Start(c.ctx.Done())
+	c.work.Go(func() { <-c.ctx.Done(); watch.Shutdown() })
 	s.mu.Lock()
-	c.plane = plane
+	c.plane, c.kubeNodes = plane, nodes
 	s.mu.Unlock()
 	if c.selfCNI {
 		if err := s.installSelfManaged(ctx, c); err != nil {

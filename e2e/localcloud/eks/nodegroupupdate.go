@@ -361,7 +361,7 @@ func (s *Service) replace(c *cluster, n *nodegroup, instanceID string) error {
 		_, node := c.nodes[instanceID]
 		s.mu.Unlock()
 		group, _ := s.opts.AutoScaling.Group(c.key.region, n.group)
-		if (!still || !node) && s.readyNodes(n.ctx, c, *n.data.NodegroupName) >= int(deref(group.DesiredCapacity)) {
+		if (!still || !node) && s.readyNodes(c, *n.data.NodegroupName) >= int(deref(group.DesiredCapacity)) {
 			return nil
 		}
 		if time.Now().After(deadline) {

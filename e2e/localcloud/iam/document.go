@@ -3,7 +3,6 @@ package iam
 import (
 	"encoding/json"
 	"fmt"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -161,6 +160,11 @@ func (st statement) check() error {
 			return malformed("Vendor %s is not valid", service)
 		}
 	}
+	for operator := range st.Condition {
+		if _, ok := parseCondition(operator); !ok {
+			return malformed("Syntax errors in policy.")
+		}
+	}
 	return nil
 }
 
@@ -270,31 +274,4 @@ func trustsAny(trust, kind string, anyOf ...string) bool {
 		}
 	}
 	return allowed
-}
-
-// covers tells whether the statement speaks of this action on this resource.
-func (st statement) covers(action, resource string) bool {
-	matches := func(patterns []string, v string, fold bool) bool {
-		return slices.ContainsFunc(patterns, func(p string) bool {
-			if fold {
-				p, v = strings.ToLower(p), strings.ToLower(v)
-			}
-			return wildcard(p, v)
-		})
-	}
-	if st.Action != nil && !matches(st.Action, action, true) || st.NotAction != nil && matches(st.NotAction, action, true) {
-		return false
-	}
-	if st.Resource != nil && !matches(st.Resource, resource, false) {
-		return false
-	}
-	return st.NotResource == nil || !matches(st.NotResource, resource, false)
-}
-
-// wildcard matches IAM's * (anything, also slashes) and ? (one character).
-func wildcard(pattern, v string) bool {
-	const slash = "\x00" // path.Match stops at slashes, IAM does not
-	esc := strings.NewReplacer("/", slash, "[", "\\[", "\\", "\\\\")
-	ok, err := path.Match(esc.Replace(pattern), strings.ReplaceAll(v, "/", slash))
-	return err == nil && ok
 }

@@ -30,6 +30,15 @@ func linkedRole(service string) (name, policy string, ok bool) {
 	return "", "", false
 }
 
+// LinkedRoleARN is the ARN that the linked role of a service has or would have.
+func LinkedRoleARN(service string) string {
+	name, _, ok := linkedRole(service)
+	if !ok {
+		name = "*"
+	}
+	return "arn:aws:iam::" + account + ":role/aws-service-role/" + service + "/" + name
+}
+
 // EnsureServiceLinkedRole makes the service-linked role of this service
 // principal unless it exists, as services do on first use.
 func (s *Service) EnsureServiceLinkedRole(service string) {

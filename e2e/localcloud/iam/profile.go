@@ -46,6 +46,17 @@ func (s *Service) InstanceProfile(arnOrName string) (role string, ok bool) {
 	return p.role, true
 }
 
+// InstanceProfileARN is the ARN of the instance profile of this name, and of
+// one without a path if there is none.
+func (s *Service) InstanceProfileARN(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.profiles[name]; p != nil {
+		return p.arn()
+	}
+	return (&profile{name: name, path: "/"}).arn()
+}
+
 // EnsureInstanceProfile makes an instance profile with this role in it, as EKS
 // does for a node group (eks-<uuid>), and returns its ARN.
 func (s *Service) EnsureInstanceProfile(name, roleName string) string {

@@ -9,10 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
 
-// SimulatePrincipalPolicy tells which actions a principal may call. Inline and
-// customer managed policies are evaluated without their conditions;
-// of AWS's managed policies only AdministratorAccess is known. A user of this
-// account is its administrator.
+// SimulatePrincipalPolicy tells which actions a principal may call, with the
+// condition keys that the request gives. Of AWS's managed policies only
+// AdministratorAccess is known. A user of this account is its administrator.
 func (a api) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipalPolicyInput) (*iam.SimulatePrincipalPolicyOutput, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -25,11 +24,15 @@ func (a api) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipa
 	if len(resources) == 0 {
 		resources = []string{"*"}
 	}
+	keys := Context{}
+	for _, e := range in.ContextEntries {
+		keys.Set(aws.ToString(e.ContextKeyName), e.ContextKeyValues...)
+	}
 	out := &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []types.EvaluationResult{}}
 	for _, action := range in.ActionNames {
 		for _, resource := range resources {
 			out.EvaluationResults = append(out.EvaluationResults, types.EvaluationResult{
-				EvalActionName: aws.String(action), EvalResourceName: aws.String(resource), EvalDecision: decide(documents, action, resource),
+				EvalActionName: aws.String(action), EvalResourceName: aws.String(resource), EvalDecision: decide(documents, Request{Action: action, Resource: resource, Context: keys}),
 				MatchedStatements: []types.Statement{}, MissingContextValues: []string{},
 			})
 		}
@@ -59,26 +62,4 @@ func (s *Service) policiesOf(arn string) ([]string, error) {
 		}
 	}
 	return documents, nil
-}
-
-// decide follows the evaluation logic: an explicit deny wins, then an allow,
-// and what nothing speaks of is denied.
-func decide(documents []string, action, resource string) types.PolicyEvaluationDecisionType {
-	decision := types.PolicyEvaluationDecisionTypeImplicitDeny
-	for _, text := range documents {
-		d, err := parse(text)
-		if err != nil {
-			continue
-		}
-		for _, st := range d.Statements {
-			if !st.covers(action, resource) {
-				continue
-			}
-			if st.Effect == "Deny" {
-				return types.PolicyEvaluationDecisionTypeExplicitDeny
-			}
-			decision = types.PolicyEvaluationDecisionTypeAllowed
-		}
-	}
-	return decision
 }

@@ -22,6 +22,7 @@ import (
 	"k8s.io/kubernetes/cmd/kube-controller-manager/names"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 	scheduleroptions "k8s.io/kubernetes/cmd/kube-scheduler/app/options"
+	"k8s.io/kubernetes/pkg/controller/job"
 )
 
 // The upstream commands each install the process's signal handler, which may be
@@ -128,8 +129,13 @@ func runAPIServer(ctx context.Context, s settings, listener net.Listener, dialKu
 	return apiserver.Run(ctx, completed)
 }
 
-// nodeMonitorPeriod is kube-controller-manager's default.
-const nodeMonitorPeriod = 5 * time.Second
+// kube-controller-manager's own pauses: how often it looks at nodes, and for how
+// long it gathers the ends of a Job's pods. No flag sets the latter.
+const (
+	nodeMonitorPeriod = 5 * time.Second
+	jobBatchPeriod    = time.Second
+	shortestPause     = 50 * time.Millisecond
+)
 
 func runControllerManager(ctx context.Context, s settings) error {
 	o, err := controlleroptions.NewKubeControllerManagerOptions()
@@ -137,7 +143,8 @@ func runControllerManager(ctx context.Context, s settings) error {
 		return err
 	}
 	known, disabled, aliases := controllermanager.KnownControllers(), controllermanager.ControllersDisabledByDefault(), controllermanager.ControllerAliases()
-	monitor := max(s.clock.Scale(nodeMonitorPeriod), time.Second/2)
+	monitor := max(s.clock.Scale(nodeMonitorPeriod), 2*shortestPause)
+	job.SyncJobBatchPeriod = max(s.clock.Scale(jobBatchPeriod), shortestPause) // this process is one control plane
 	err = parseFlags(o.Flags(known, disabled, aliases), []string{
 		"--kubeconfig=" + fileAdminConfig,
 		"--leader-elect=false",

@@ -221,7 +221,7 @@ func (k *kubelets) sync(ctx context.Context, name string) error {
 // markReady posts what a kubelet posts once the runtime's network is ready.
 func (k *kubelets) markReady(ctx context.Context, node string) error {
 	return k.patchStatus(ctx, k.client.CoreV1().RESTClient().Patch(types.StrategicMergePatchType).Resource("nodes").Name(node),
-		map[string]any{"conditions": []corev1.NodeCondition{readyCondition(metav1.Now())}})
+		"", map[string]any{"conditions": []corev1.NodeCondition{readyCondition(metav1.Now())}})
 }
 
 // admit posts what a kubelet posts when a pod's sandbox and its network are
@@ -243,17 +243,23 @@ func (k *kubelets) admit(ctx context.Context, pod *corev1.Pod) error {
 	}
 	return k.patchStatus(ctx, k.client.CoreV1().RESTClient().Patch(types.StrategicMergePatchType).
 		Namespace(pod.Namespace).Resource("pods").Name(pod.Name),
-		map[string]any{"startTime": now, "conditions": conditions, "containerStatuses": containers})
+		pod.ResourceVersion, map[string]any{"startTime": now, "conditions": conditions, "containerStatuses": containers})
 }
 
-// patchStatus merges a status into an object. An object that is gone is no error.
-func (k *kubelets) patchStatus(ctx context.Context, r *rest.Request, status map[string]any) error {
-	body, err := json.Marshal(map[string]any{"status": status})
+// patchStatus merges a status into an object, if it is still as it was at
+// version; an empty version takes it as it is. An object that is gone is no
+// error, nor one that has changed: its change brings it here again.
+func (k *kubelets) patchStatus(ctx context.Context, r *rest.Request, version string, status map[string]any) error {
+	patch := map[string]any{"status": status}
+	if version != "" {
+		patch["metadata"] = map[string]any{"resourceVersion": version}
+	}
+	body, err := json.Marshal(patch)
 	if err != nil {
 		return err
 	}
 	err = r.SubResource("status").Body(body).Do(ctx).Error()
-	if apierrors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil
 	}
 	if err != nil {

@@ -267,7 +267,7 @@ func TestRefusals(t *testing.T) {
 	_, client := start(t, func(o *Options) {
 		o.Guard = func(_ context.Context, c wire.Call) error {
 			if c.Operation == "PutBucketPolicy" {
-				return o.Wire.Denied(c, "s3:PutBucketPolicy", "arn:aws:s3:::"+c.Input.(Target).Bucket)
+				return o.Wire.Denied(c, wire.Denial{Action: "s3:PutBucketPolicy", Resource: "arn:aws:s3:::" + c.Input.(Target).Bucket})
 			}
 			return nil
 		}

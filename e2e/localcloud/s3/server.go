@@ -49,7 +49,8 @@ type Options struct {
 	Observe func(wire.Call)
 }
 
-// Target is what a call is about, for [Options].Guard.
+// Target is what a call is about, for [Options].Guard. That asks once more, as
+// for TagResource, about a CreateBucket with tags.
 type Target struct{ Bucket, Key string }
 
 // Server is S3; it is an [http.Handler].
@@ -339,6 +340,13 @@ func (s *Server) createBucket(w http.ResponseWriter, r *http.Request, q request,
 	if failed == nil {
 		failed = checkLocation(body, call.Region)
 	}
+	if failed == nil && hasTags(body) && s.opts.Guard != nil {
+		tagging := call
+		tagging.Operation = "TagResource"
+		if err := s.opts.Guard(r.Context(), tagging); err != nil {
+			failed = asAPIError(err)
+		}
+	}
 	s.mu.Lock()
 	b := s.buckets[q.bucket]
 	s.mu.Unlock()
@@ -365,6 +373,17 @@ func (s *Server) createBucket(w http.ResponseWriter, r *http.Request, q request,
 	if s.buckets[q.bucket] == nil {
 		s.buckets[q.bucket] = &bucket{region: call.Region, created: time.Now().UTC(), documents: newDocuments()}
 	}
+}
+
+// hasTags tells whether a new bucket is to have tags, which takes a permission
+// more (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html).
+func hasTags(body []byte) bool {
+	var v struct {
+		Tags struct {
+			Tag []struct{ Key string }
+		}
+	}
+	return xml.Unmarshal(body, &v) == nil && len(v.Tags.Tag) > 0
 }
 
 // checkLocation compares a location constraint with the region that was called

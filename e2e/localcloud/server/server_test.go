@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	s3sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/smithy-go"
 
 	"aicluster/e2e/localcloud/kube"
@@ -133,6 +133,11 @@ func TestAdmin(t *testing.T) {
 	if calls.Total != 0 {
 		t.Errorf("%+v", calls)
 	}
+	quota, err := servicequotas.NewFromConfig(cfg).GetServiceQuota(t.Context(), &servicequotas.GetServiceQuotaInput{
+		ServiceCode: aws.String("ec2"), QuotaCode: aws.String("L-417A185B")})
+	if err != nil || *quota.Quota.QuotaName != "Running On-Demand P instances" {
+		t.Errorf("%+v, %v", quota, err)
+	}
 	var p profile
 	get(t, c, "profile", &p)
 	if p.Speed != 1000 || p.Real["eks.cluster.create"] != 540 || p.Scaled["eks.cluster.create"] != 0.54 {
@@ -182,24 +187,7 @@ func code(err error) string {
 // A client with the keys of a role may do what the role's policy says.
 func TestPermissions(t *testing.T) {
 	_, cfg := startCloud(t)
-	roles := iam.NewFromConfig(cfg)
-	_, err := roles.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String("operator"), AssumeRolePolicyDocument: aws.String(
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole"}]}`)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = roles.PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{RoleName: aws.String("operator"), PolicyName: aws.String("p"), PolicyDocument: aws.String(
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ec2:Describe*","iam:GetRole"],"Resource":"*"},{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::models"}]}`)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := sts.NewFromConfig(cfg).AssumeRole(t.Context(), &sts.AssumeRoleInput{
-		RoleArn: aws.String("arn:aws:iam::111122223333:role/operator"), RoleSessionName: aws.String("test")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := session.Credentials
-	cfg.Credentials = credentials.NewStaticCredentialsProvider(*k.AccessKeyId, *k.SecretAccessKey, *k.SessionToken)
+	cfg = operator(t, cfg, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ec2:Describe*","iam:GetRole"],"Resource":"*"},{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::models"}]}`)
 	vpcs, buckets := ec2.NewFromConfig(cfg), s3sdk.NewFromConfig(cfg)
 	tests := []struct {
 		name, want string

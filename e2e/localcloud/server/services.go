@@ -15,6 +15,7 @@ import (
 	"aicluster/e2e/localcloud/iam"
 	"aicluster/e2e/localcloud/logs"
 	"aicluster/e2e/localcloud/s3"
+	"aicluster/e2e/localcloud/servicequotas"
 	"aicluster/e2e/localcloud/ssm"
 	"aicluster/e2e/localcloud/sts"
 	"aicluster/e2e/localcloud/wire"
@@ -29,6 +30,7 @@ type services struct {
 	elbv2       *elbv2.Service
 	logs        *logs.Service
 	ssm         *ssm.Service
+	quotas      *servicequotas.Service
 	eks         *eks.Service
 	s3          *s3.Server
 }
@@ -59,13 +61,14 @@ func newServices(c *Cloud) (*services, error) {
 	s.elbv2 = elbv2.New(c.clock, s.ec2, s.iam)
 	s.logs = logs.New()
 	s.ssm = ssm.New(s.ec2)
+	s.quotas = servicequotas.New(s.ec2)
 	s.eks = eks.New(eks.Options{
 		Clock: c.clock, IAM: s.iam, EC2: s.ec2, AutoScaling: s.autoscaling, Logs: s.logs,
 		LoadBalancers: func(region string) controllers.LoadBalancers { return s.eks.NetworkLoadBalancers(c.sdk(region)) },
 		Dir:           c.path("clusters"), Executable: c.opts.Executable, BaseURL: c.url,
 		HealthyGPUs: c.gpus.healthy,
 	})
-	for _, service := range []interface{ Register(*wire.Server) }{s.iam, s.sts, s.ec2, s.autoscaling, s.elbv2, s.logs, s.ssm, s.eks} {
+	for _, service := range []interface{ Register(*wire.Server) }{s.iam, s.sts, s.ec2, s.autoscaling, s.elbv2, s.logs, s.ssm, s.quotas, s.eks} {
 		service.Register(c.wire)
 	}
 	return &s, nil

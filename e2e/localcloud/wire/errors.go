@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -134,20 +135,51 @@ func unknownOperation(service *model.Service, name, version string) error {
 	return &Error{Code: "UnknownOperationException"}
 }
 
+// Denial is what a caller's policies do not allow.
+type Denial struct {
+	Action   string // such as ec2:CreateVpc
+	Resource string // as the service names it; "*" when the action knows none
+	Explicit bool   // a statement denies it
+}
+
 // Denied is the error for a call that its caller's policies do not allow, as
-// the service that was called words it. Resource may be "*".
-func (s *Server) Denied(c Call, action, resource string) error {
-	message := fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action",
-		c.Caller.ARN, action, resource, action)
+// the service that was called words it
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html;
+// EC2 and S3 as in terraform-provider-aws#34234, #35639 and
+// terraform-aws-bedrock#41).
+func (s *Server) Denied(c Call, d Denial) error {
+	message := fmt.Sprintf("User: %s is not authorized to perform: %s", c.Caller.ARN, d.Action)
+	named := d.Resource != "*"
+	switch ec2 := s.protocol(c.Service) == model.EC2; {
+	case c.Service == "s3" && named:
+		message += fmt.Sprintf(" on resource: %q", d.Resource)
+	case named || !ec2 && c.Service != "s3":
+		message += " on resource: " + d.Resource
+	}
+	if d.Explicit {
+		message += " with an explicit deny in an identity-based policy"
+	} else {
+		message += fmt.Sprintf(" because no identity-based policy allows the %s action", d.Action)
+	}
 	switch s.protocol(c.Service) {
 	case model.EC2:
-		return &Error{Code: "UnauthorizedOperation", Message: "You are not authorized to perform this operation. " + message, Status: http.StatusForbidden}
+		message = "You are not authorized to perform this operation. " + message
+		if named {
+			message += ". Encoded authorization failure message: " + EncodedFailure()
+		}
+		return &Error{Code: "UnauthorizedOperation", Message: message, Status: http.StatusForbidden}
 	case model.Query:
 		return &Error{Code: "AccessDenied", Message: message, Status: http.StatusForbidden}
 	case model.REST:
 		return &Error{Code: "AccessDeniedException", Message: message, Status: http.StatusForbidden}
 	}
 	return &Error{Code: "AccessDeniedException", Message: message}
+}
+
+// EncodedFailure is as EC2 tells the details of a refusal to those alone who may
+// decode them. There is nothing in this one.
+func EncodedFailure() string {
+	return rand.Text() + rand.Text() + "_" + rand.Text() + "-" + rand.Text()
 }
 
 // Throttled is the error for too many calls, as the service words it.

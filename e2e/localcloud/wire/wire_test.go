@@ -321,7 +321,7 @@ func TestGuardAndObserve(t *testing.T) {
 	opts := Options{
 		Guard: func(_ context.Context, c Call) error {
 			if c.Operation == "DeleteVpc" {
-				return s.Denied(c, "ec2:DeleteVpc", "*")
+				return s.Denied(c, Denial{Action: "ec2:DeleteVpc", Resource: "*"})
 			}
 			return nil
 		},
@@ -339,7 +339,7 @@ func TestGuardAndObserve(t *testing.T) {
 	})
 	client, ctx := ec2.NewFromConfig(cfg), context.Background()
 	_, err := client.DeleteVpc(ctx, &ec2.DeleteVpcInput{VpcId: aws.String("vpc-1")})
-	wantError(t, err, "UnauthorizedOperation", "You are not authorized to perform this operation. User: arn:aws:iam::111122223333:user/tester is not authorized to perform: ec2:DeleteVpc on resource: * because no identity-based policy allows the ec2:DeleteVpc action", 403)
+	wantError(t, err, "UnauthorizedOperation", "You are not authorized to perform this operation. User: arn:aws:iam::111122223333:user/tester is not authorized to perform: ec2:DeleteVpc because no identity-based policy allows the ec2:DeleteVpc action", 403)
 	_, err = client.RunInstances(ctx, &ec2.RunInstancesInput{DryRun: aws.Bool(true), MinCount: aws.Int32(1), MaxCount: aws.Int32(1)})
 	wantError(t, err, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
 	if got := fmt.Sprint(seen); got != "[ec2:DeleteVpc false 403 ec2:RunInstances true 412]" {
