@@ -4,7 +4,9 @@
 export CGO_ENABLED := 0
 
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-KUBE      := k8s.io/component-base/version
+# Parts of urfave/cli and grpc that aicluster does not use; without them the
+# binary is smaller by 250 KB.
+TAGS      := urfave_cli_no_docs,grpcnotrace
 LC_SOURCE := $(shell find e2e/localcloud -type f -not -name '*_test.go') e2e/go.mod e2e/go.sum
 
 .DEFAULT_GOAL := help
@@ -19,7 +21,7 @@ build: bin/localcloud aicluster ## make bin/aicluster and bin/localcloud
 .PHONY: aicluster
 aicluster: ## make bin/aicluster
 	@echo "building bin/aicluster (cold: about 4 minutes on 2 cores)"
-	@go build -ldflags "-s -w -X main.version=$(VERSION)" -o bin/aicluster ./cmd/aicluster
+	@go build -tags $(TAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o bin/aicluster ./cmd/aicluster
 
 # The local cloud holds a whole Kubernetes control plane. It is rebuilt only when
 # its own sources change.
