@@ -52,6 +52,7 @@ func runScripts(t *testing.T, dir string) {
 			"modelfiles": cmdModelFiles,
 			"network":    cmdNetwork,
 			"owned":      cmdOwned,
+			"policy":     cmdPolicy,
 			"release":    cmdRelease,
 			"settled":    cmdSettled,
 			"signal":     cmdSignal,
