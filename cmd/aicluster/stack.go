@@ -193,10 +193,9 @@ func (s *builder) readyNodes(ctx context.Context, pool string) (int, error) {
 // nodeServices are the AWS services that act for node groups by a role of their own.
 func (s *builder) nodeServices() []string {
 	services := []string{"eks-nodegroup.amazonaws.com", "autoscaling.amazonaws.com"}
-	for _, pool := range s.blueprint.NodePools {
-		if pool.Capacity == blueprints.Spot {
-			return append(services, "spot.amazonaws.com")
-		}
+	spot := slices.ContainsFunc(s.blueprint.NodePools, func(p blueprints.NodePool) bool { return p.Capacity == blueprints.Spot })
+	if spot || s.options.teardown { // a spot pool may have been taken out since; the receipt tells what stays of it
+		services = append(services, "spot.amazonaws.com")
 	}
 	return services
 }
