@@ -12,7 +12,8 @@ import (
 
 // The invariants of the design ("What must always hold"), as script commands:
 //
-//	settled FILE   after up: diff finds nothing, and a second up changes nothing
+//	settled FILE   after up: diff finds nothing, a second up changes nothing, and
+//	               everything that is new carries the ownership tag
 //	owned CLUSTER  everything new in the account is the cluster's (ownership.go)
 //	single         nothing was made twice
 //	emptied        after teardown: the account is as it was when the cloud started,
@@ -91,6 +92,9 @@ func cmdSettled(ts *testscript.TestScript, neg bool, args []string) {
 	if changed != "0" {
 		ts.Fatalf("a second up reports %s mutating calls:\n%s", changed, ts.ReadFile("stdout"))
 	}
+	cluster, err := evaluate(ts.ReadFile("stdout"), "{.cluster}")
+	ts.Check(err)
+	cmdOwned(ts, false, []string{cluster})
 }
 
 // cmdSingle checks that nothing was made twice: no two things of a kind have the
