@@ -146,12 +146,12 @@ func (x *exchange) read() error {
 		return &Error{Code: "RequestEntityTooLarge", Message: "Request body is too large", Status: http.StatusRequestEntityTooLarge}
 	}
 	x.body = body
-	if sig, ok := ParseSignature(x.r); ok {
-		x.call.Region = sig.Region
-		x.service = x.server.serviceBySigningName(sig.Service)
-	}
 	if x.r.Header.Get("X-Amz-Target") == "" {
 		x.readForm()
+	}
+	if sig, ok := ParseSignature(x.r); ok {
+		x.call.Region = sig.Region
+		x.service = x.signedService(sig.Service)
 	}
 	if x.service == nil {
 		x.service = x.unsignedService()
@@ -177,13 +177,20 @@ func (x *exchange) readForm() {
 	}
 }
 
-func (s *Server) serviceBySigningName(name string) *model.Service {
-	for _, service := range s.table.Services {
-		if service.SigningName == name {
-			return service
+// signedService finds the service that a request was signed for. Where two
+// share a name, as both generations of Elastic Load Balancing do, the version
+// decides.
+func (x *exchange) signedService(name string) *model.Service {
+	var found *model.Service
+	for _, service := range x.server.table.Services {
+		if service.SigningName != name {
+			continue
+		}
+		if found == nil || service.Version == x.form.Get("Version") {
+			found = service
 		}
 	}
-	return nil
+	return found
 }
 
 // unsignedService finds the service of a request without a signature by its
