@@ -31,6 +31,6 @@ run up --yes "$work/ai-serving.yaml"
 run status "$work/ai-serving.yaml"
 run diff "$work/ai-serving.yaml"
 echo "nothing differs (exit 0)"
-run teardown --yes --delete-data "$work/ai-serving.yaml"
+run teardown --yes --delete-models "$work/ai-serving.yaml"
 echo
 echo "the cluster came up, was proven, and is gone"

@@ -34,10 +34,10 @@ type stack struct {
 
 // stackOptions are what the command line adds to a blueprint.
 type stackOptions struct {
-	teardown    bool   // stand on what exists; ask nothing about what could be made
-	lost        bool   // the blueprint is made up, see lostBlueprint
-	deleteData  bool   // the models bucket goes, too
-	chartMirror string // stands in for all chart repositories
+	teardown     bool   // stand on what exists; ask nothing about what could be made
+	lost         bool   // the blueprint is made up, see lostBlueprint
+	deleteModels bool   // the models bucket goes, too
+	chartMirror  string // stands in for all chart repositories
 }
 
 // builder collects resources while newStack goes through the blueprint.
@@ -301,7 +301,7 @@ func (s *builder) addModels(ctx context.Context) error {
 		return nil
 	}
 	s.bucket = modelstore.NewBucket(s.clients.S3, s.owner, s.blueprint)
-	s.bucket.DeleteData = s.options.deleteData
+	s.bucket.DeleteModels = s.options.deleteModels
 	s.add(s.bucket)
 	for _, seed := range s.blueprint.Models.Seed {
 		m := modelstore.NewModel(s.bucket, seed, s.blueprint.Dir)

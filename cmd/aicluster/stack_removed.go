@@ -138,7 +138,7 @@ func (s *builder) addFoundBuckets(ctx context.Context) error {
 	}
 	for _, name := range names {
 		b := modelstore.NewNamedBucket(s.clients.S3, s.owner, s.blueprint.Metadata.Region, name)
-		b.DeleteData = s.options.deleteData
+		b.DeleteModels = s.options.deleteModels
 		s.add(b)
 	}
 	return nil

@@ -18,10 +18,10 @@ func (a *app) teardownCommand() *cli.Command {
 		ArgsUsage: "FILE (or --name NAME --region REGION)",
 		Flags: append(nameFlags(),
 			yesFlag(),
-			&cli.BoolFlag{Name: "delete-data", Usage: "also delete the models bucket and everything in it"},
+			&cli.BoolFlag{Name: "delete-models", Usage: "also delete the models bucket and everything in it"},
 		),
 		Action: func(ctx *cli.Context) error {
-			s, err := a.openForTeardown(ctx, stackOptions{deleteData: ctx.Bool("delete-data"), teardown: true})
+			s, err := a.openForTeardown(ctx, stackOptions{deleteModels: ctx.Bool("delete-models"), teardown: true})
 			if err != nil {
 				return err
 			}

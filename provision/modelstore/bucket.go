@@ -26,8 +26,8 @@ type Bucket struct {
 	name   string
 	needs  []engine.Resource
 
-	// DeleteData makes teardown delete the bucket with all that is in it.
-	DeleteData bool
+	// DeleteModels makes teardown delete the bucket with all that is in it.
+	DeleteModels bool
 
 	exists   bool
 	foreign  string // why the bucket is not ours to configure; empty when it is
@@ -67,8 +67,8 @@ func (b *Bucket) keep() string {
 	switch {
 	case b.foreign != "":
 		return b.foreign
-	case !b.DeleteData:
-		return "holds model weights; remove with --delete-data"
+	case !b.DeleteModels:
+		return "holds model weights; remove with --delete-models"
 	}
 	return ""
 }
@@ -226,7 +226,7 @@ func (b *Bucket) create(ctx context.Context) error {
 	return cloud.Wrap(b.ID(), "creating the bucket", err)
 }
 
-// Delete implements engine.Resource. It is called only when DeleteData is set.
+// Delete implements engine.Resource. It is called only when DeleteModels is set.
 func (b *Bucket) Delete(ctx context.Context, p engine.Progress) error {
 	if err := b.find(ctx); err != nil || !b.exists {
 		return err
@@ -236,6 +236,9 @@ func (b *Bucket) Delete(ctx context.Context, p engine.Progress) error {
 	}
 	if err := deleteObjects(ctx, b.api, b.name, "", p); err != nil {
 		return cloud.Wrap(b.ID(), "emptying the bucket", err)
+	}
+	if err := abortUploads(ctx, b.api, b.name); err != nil {
+		return cloud.Wrap(b.ID(), "giving up unfinished uploads", err)
 	}
 	_, err := b.api.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: aws.String(b.name)})
 	if cloud.IsNotFound(err) || isMissing(err) {

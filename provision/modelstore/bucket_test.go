@@ -45,7 +45,7 @@ func TestBucketIsMadePrivateAndOurs(t *testing.T) {
 		t.Errorf("policy %s", live.policy)
 	}
 	o := settled(t, b)
-	if o.Keep == "" || !strings.Contains(o.Keep, "--delete-data") {
+	if o.Keep == "" || !strings.Contains(o.Keep, "--delete-models") {
 		t.Errorf("keep %q", o.Keep)
 	}
 	writes := len(api.writes)
@@ -122,7 +122,7 @@ func TestBucketThatWasThereBefore(t *testing.T) {
 				api.buckets[bucketName].objects["x"] = fakeObject{data: []byte("x"), modified: time.Now()}
 			}
 			b := NewNamedBucket(api, testOwner, "eu-west-1", bucketName)
-			b.DeleteData = true
+			b.DeleteModels = true
 			o := observe(t, b)
 			if o.Keep != tt.foreign || !o.Exists {
 				t.Fatalf("keep %q, exists %v", o.Keep, o.Exists)
@@ -151,15 +151,19 @@ func TestBucketDeleteEmptiesItFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	api.buckets[bucketName].objects["m/a"] = fakeObject{}
+	api.uploads["upload-1"] = map[int32][]byte{1: []byte("part")}
 	if err := b.Delete(t.Context(), quiet); err == nil {
 		t.Fatal("deleted without being asked for")
 	}
-	b.DeleteData = true
+	b.DeleteModels = true
 	if err := b.Delete(t.Context(), quiet); err != nil {
 		t.Fatal(err)
 	}
 	if b.Exists() || len(api.buckets) > 0 {
 		t.Error("still there")
+	}
+	if len(api.uploads) > 0 {
+		t.Error("unfinished uploads are still there")
 	}
 	if err := b.Delete(t.Context(), quiet); err != nil {
 		t.Errorf("deleting what is gone: %v", err)

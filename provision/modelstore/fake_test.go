@@ -377,6 +377,15 @@ func (f *fakeS3) CompleteMultipartUpload(_ context.Context, in *s3.CompleteMulti
 	return &s3.CompleteMultipartUploadOutput{ChecksumCRC64NVME: aws.String(f.store(in.Bucket, in.Key, all.Bytes(), types.ChecksumAlgorithmCrc64nvme))}, nil
 }
 
+func (f *fakeS3) ListMultipartUploads(context.Context, *s3.ListMultipartUploadsInput, ...func(*s3.Options)) (*s3.ListMultipartUploadsOutput, error) {
+	defer f.lock("")()
+	out := &s3.ListMultipartUploadsOutput{}
+	for id := range f.uploads {
+		out.Uploads = append(out.Uploads, types.MultipartUpload{Key: aws.String("m/big"), UploadId: aws.String(id)})
+	}
+	return out, nil
+}
+
 func (f *fakeS3) AbortMultipartUpload(_ context.Context, in *s3.AbortMultipartUploadInput, _ ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error) {
 	defer f.lock("AbortMultipartUpload")()
 	delete(f.uploads, aws.ToString(in.UploadId))

@@ -273,7 +273,7 @@ func TestModelDelete(t *testing.T) {
 	if err := m.Delete(t.Context(), quiet); err == nil {
 		t.Error("deleted without being asked for")
 	}
-	b.DeleteData = true
+	b.DeleteModels = true
 	if o := observe(t, m); o.Keep != "" {
 		t.Errorf("keep %q", o.Keep)
 	}

@@ -74,6 +74,25 @@ func deleteObjects(ctx context.Context, api API, bucket, prefix string, p engine
 	return nil
 }
 
+// abortUploads gives up every upload that was never finished: its parts are
+// paid for, and no listing of objects shows them.
+func abortUploads(ctx context.Context, api API, bucket string) error {
+	pages := s3.NewListMultipartUploadsPaginator(api, &s3.ListMultipartUploadsInput{Bucket: aws.String(bucket)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for _, u := range page.Uploads {
+			_, err := api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: aws.String(bucket), Key: u.Key, UploadId: u.UploadId})
+			if err != nil && !isMissing(err) { // NoSuchUpload: it was finished or given up in between
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Stored is one model in a bucket.
 type Stored struct {
 	Name     string    `json:"name"`
