@@ -1,6 +1,8 @@
 package s3
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +18,8 @@ import (
 type responseWriter struct {
 	http.ResponseWriter
 	status int
+	ready  func(status int) // if set, called before anything is sent
+	sent   bool             // ready was called
 }
 
 func (w *responseWriter) WriteHeader(status int) {
@@ -28,12 +32,45 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 	if status >= http.StatusOK {
 		w.status = status
+		if w.ready != nil && !w.sent {
+			w.sent = true
+			w.ready(status)
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
+func (w *responseWriter) Write(b []byte) (int, error) {
+	if w.ready != nil && !w.sent {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(b)
+}
+
 // Unwrap lets net/http flush through.
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// keptReply is a reply that is sent later.
+type keptReply struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (k *keptReply) Header() http.Header         { return k.header }
+func (k *keptReply) Write(b []byte) (int, error) { return k.body.Write(b) }
+
+func (k *keptReply) WriteHeader(status int) {
+	if k.status == 0 && status >= http.StatusOK {
+		k.status = status
+	}
+}
+
+// send sends it to w, whose header it has been filling.
+func (k *keptReply) send(w http.ResponseWriter) {
+	w.WriteHeader(cmp.Or(k.status, http.StatusOK))
+	w.Write(k.body.Bytes()) //nolint:errcheck // the client is gone
+}
 
 // bufferBody takes in a body of unknown length: handed on as it comes it would
 // desynchronise the backend's connection.

@@ -45,7 +45,11 @@ type Options struct {
 	// Guard, when set, sees each call first; an error that it returns is
 	// answered in its place. Call.Input is a [Target].
 	Guard func(context.Context, wire.Call) error
-	// Observe, when set, is told of each call once it was answered.
+	// Answer, when set, says of each call that succeeded whether it is answered;
+	// the connection is cut if not. It may hold the answer back, until the
+	// context ends: then the client has gone.
+	Answer func(context.Context, wire.Call) bool
+	// Observe, when set, is told of each call once it was carried out.
 	Observe func(wire.Call)
 }
 
@@ -196,7 +200,7 @@ const maxDocument = 1 << 20
 // ServeHTTP answers one S3 request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := parseRequest(r)
-	out := &responseWriter{ResponseWriter: w, status: http.StatusOK}
+	out, kept := &responseWriter{ResponseWriter: w, status: http.StatusOK}, &keptReply{header: w.Header()}
 	sig, signed := wire.ParseSignature(r)
 	call := wire.Call{
 		Service: "s3", Operation: q.operation, Region: sig.Region, Input: Target{q.bucket, q.key},
@@ -205,10 +209,33 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if signed && s.opts.Wire != nil {
 		call.Caller, _ = s.opts.Wire.Caller(sig.AccessKeyID)
 	}
+	call.TakeBody = func() error {
+		if r.ContentLength == 0 {
+			return nil
+		}
+		return bufferBody(r)
+	}
+	if call.ReadOnly {
+		out.ready = func(status int) { call.Status = status; s.answer(r.Context(), call) }
+	} else {
+		out.ResponseWriter = kept // what changed something is answered once all of that is done
+	}
+	defer func() { r.Body.Close() }()
 	s.serve(out, r, q, call)
 	call.Status = out.status
 	if s.opts.Observe != nil {
 		s.opts.Observe(call)
+	}
+	if !call.ReadOnly {
+		s.answer(r.Context(), call)
+		kept.send(w)
+	}
+}
+
+// answer cuts the connection of a call that is not to be answered.
+func (s *Server) answer(ctx context.Context, call wire.Call) {
+	if call.Status < http.StatusMultipleChoices && s.opts.Answer != nil && !s.opts.Answer(ctx, call) {
+		panic(http.ErrAbortHandler) // net/http's way to cut a connection
 	}
 }
 
@@ -228,7 +255,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, q request, call w
 			(&apiError{500, "InternalError", err.Error()}).write(w, r, q.bucket)
 			return
 		}
-		defer r.Body.Close()
 	}
 	switch q.operation {
 	case "ListBuckets":

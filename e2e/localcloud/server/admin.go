@@ -22,7 +22,8 @@ const adminPath = "/_localcloud/"
 //	GET    /_localcloud/inventory   everything that exists, by service
 //	GET    /_localcloud/calls       what was called how often
 //	DELETE /_localcloud/calls       begins to count anew
-//	GET, POST, DELETE /_localcloud/faults     what goes wrong: read, add one, clear
+//	GET, POST, DELETE /_localcloud/faults     what goes wrong: read, add one, lift all
+//	DELETE /_localcloud/faults/NAME           lifts one
 //	POST   /_localcloud/capacity    how many instances of a type there are to be had
 //	POST   /_localcloud/gpus        how many GPUs of an instance are broken
 func (c *Cloud) adminHandler() http.Handler {
@@ -40,7 +41,9 @@ func (c *Cloud) adminHandler() http.Handler {
 		c.calls.reset()
 		w.WriteHeader(http.StatusNoContent)
 	})
-	mux.Handle(adminPath+"faults", c.faults)
+	for _, path := range []string{adminPath + "faults", adminPath + "faults/{name}"} {
+		mux.Handle(path, c.faults.Handler(adminPath+"faults"))
+	}
 	mux.HandleFunc("POST "+adminPath+"capacity", c.setCapacity)
 	mux.HandleFunc("POST "+adminPath+"gpus", c.breakGPUs)
 	mux.Handle(eks.WebhookPath, c.services.eks.Webhook())

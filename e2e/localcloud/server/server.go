@@ -23,6 +23,7 @@ import (
 
 	"aicluster/e2e/localcloud/charts"
 	"aicluster/e2e/localcloud/clock"
+	"aicluster/e2e/localcloud/faults"
 	"aicluster/e2e/localcloud/wire"
 )
 
@@ -55,7 +56,7 @@ type Cloud struct {
 	key      wire.Key // the account's
 	internal wire.Key // the local cloud's own, for what EKS calls itself
 	calls    *callLog
-	faults   *faults
+	faults   *faults.List
 	gpus     *gpus
 	wire     *wire.Server
 	services *services
@@ -72,7 +73,7 @@ func Start(ctx context.Context, o Options) (*Cloud, error) {
 	}
 	c := &Cloud{
 		opts: o, clock: clock.New(o.Speed), key: newKey("user/admin"), internal: newKey("assumed-role/AWSServiceRoleForAmazonEKS/EKS"), calls: newCallLog(),
-		faults: &faults{list: []*fault{}}, gpus: &gpus{broken: map[string]int{}}, served: make(chan error, 1),
+		faults: new(faults.List), gpus: &gpus{broken: map[string]int{}}, served: make(chan error, 1),
 	}
 	if err := c.start(ctx); err != nil {
 		return nil, fmt.Errorf("local cloud: %w", err)
@@ -137,7 +138,7 @@ func (c *Cloud) start(ctx context.Context) error {
 	}
 	c.url = "http://" + listener.Addr().String()
 	c.wire, err = wire.NewServer(wire.Options{
-		Keys: []wire.Key{c.key, c.internal}, Guard: c.guard, Lose: c.lose, Log: c.opts.Log,
+		Keys: []wire.Key{c.key, c.internal}, Guard: c.guard, Answer: c.answer, Log: c.opts.Log,
 		Observe: func(call wire.Call, _ error) { c.count(call) },
 	})
 	if err != nil {

@@ -157,8 +157,8 @@ func TestFaults(t *testing.T) {
 		r.Body.Close()
 	}
 	post("faults", `{"kind": "gremlins"}`, 400)
-	post("faults", `{"service": "ec2", "operation": "Describe*", "kind": "throttle", "skip": 1, "count": 1}`, 204)
-	post("faults", `{"service": "s3", "kind": "throttle"}`, 204)
+	post("faults", `{"service": "ec2", "operation": "Describe*", "kind": "throttle", "skip": 1, "count": 1}`, 200)
+	post("faults", `{"service": "s3", "kind": "throttle"}`, 200)
 	post("capacity", `{"instanceType": "p4d.24xlarge", "zone": "ap-northeast-2a", "count": 0}`, 204)
 	post("gpus", `{"broken": 1}`, 204)
 	var codes []string

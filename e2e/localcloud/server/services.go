@@ -44,6 +44,7 @@ func newServices(c *Cloud) (*services, error) {
 		Dir: c.path("s3"), Executable: c.opts.Executable, Wire: c.wire,
 		Keys:    []s3.Key{{ID: c.key.ID, Secret: c.key.Secret}},
 		Guard:   c.guard,
+		Answer:  c.answer,
 		Observe: c.count,
 	})
 	if err != nil {

@@ -44,7 +44,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.opts.Observe != nil && x.op != nil {
 		s.opts.Observe(x.call, err)
 	}
-	if err == nil && s.opts.Lose != nil && s.opts.Lose(x.call) {
+	if err == nil && s.opts.Answer != nil && !s.opts.Answer(r.Context(), x.call) {
 		panic(http.ErrAbortHandler) // net/http's way to cut a connection
 	}
 	wait(r.Context(), replyDelay)

@@ -45,9 +45,10 @@ type Options struct {
 	// Guard, when set, sees each call after validation and before its handler.
 	// An error that it returns is answered in the handler's place.
 	Guard func(context.Context, Call) error
-	// Lose, when set, says of each call that succeeded whether its reply gets
-	// lost: the connection is then cut instead.
-	Lose func(Call) bool
+	// Answer, when set, says of each call that succeeded whether it is answered;
+	// the connection is cut if not. It may hold the answer back, until the
+	// context ends: then the client has gone.
+	Answer func(context.Context, Call) bool
 	// Observe, when set, is told of each call once it was answered.
 	Observe func(Call, error)
 	// PageSize is how many items a list reply holds when the request names no
@@ -79,6 +80,9 @@ type Call struct {
 	ReadOnly  bool // the operation changes nothing
 	Input     any  // *I of the handler; nil when the request could not be decoded
 	Status    int  // HTTP status answered; set for Observe only
+	// TakeBody, when set, reads the rest of the request. Without that a server
+	// does not notice that a client has gone; who waits in Guard calls it.
+	TakeBody func() error
 }
 
 // Server answers AWS requests; it is an [http.Handler].

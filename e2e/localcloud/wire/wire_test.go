@@ -349,7 +349,7 @@ func TestGuardAndObserve(t *testing.T) {
 
 func TestLostReply(t *testing.T) {
 	calls := 0
-	s, cfg := newTestServer(t, Options{Lose: func(c Call) bool { return c.Operation == "CreateVpc" && calls == 1 }})
+	s, cfg := newTestServer(t, Options{Answer: func(_ context.Context, c Call) bool { return c.Operation != "CreateVpc" || calls != 1 }})
 	Handle(s, "ec2", func(context.Context, *ec2.CreateVpcInput) (*ec2.CreateVpcOutput, error) {
 		calls++
 		return &ec2.CreateVpcOutput{}, nil
