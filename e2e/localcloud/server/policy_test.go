@@ -180,7 +180,7 @@ func TestDocumentedPolicy(t *testing.T) {
 			return err
 		}},
 		{"reading what is not in it", "User: arn:aws:sts::111122223333:assumed-role/", func() error {
-			_, err := net.DescribeVolumes(ctx, nil)
+			_, err := roles.ListRoles(ctx, nil)
 			return err
 		}},
 		{"launch template", "", func() error {
