@@ -51,6 +51,7 @@ func newApp(stdin, stdout, stderr *os.File) *app {
 			a.kubeconfigCommand(),
 			a.tokenCommand(),
 			a.teardownCommand(),
+			a.iamPolicyCommand(),
 			a.schemaCommand(),
 			a.completionCommand(),
 			a.versionCommand(),

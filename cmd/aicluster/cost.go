@@ -69,6 +69,11 @@ func (s *session) costNow(ctx context.Context) costs {
 	return c
 }
 
+// costPermissions is what costNow needs of the caller's IAM policy.
+func costPermissions(s cloud.Site) []cloud.Permission {
+	return append(controlplane.VersionPermissions(s), cloud.Find("ec2:DescribeInstances", "ec2:DescribeNatGateways"))
+}
+
 // addControlPlane asks EKS whether the cluster's version is in extended support.
 func (c *costs) addControlPlane(ctx context.Context, api eks.DescribeClusterVersionsAPIClient, cluster *controlplane.Cluster) error {
 	if !cluster.Exists() {

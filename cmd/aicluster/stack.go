@@ -46,6 +46,7 @@ type builder struct {
 	options   stackOptions
 	blueprint *blueprints.Blueprint
 	clients   *cloud.Clients
+	discovery discovery
 	owner     cloud.Owner
 
 	all     []engine.Resource
@@ -65,7 +66,11 @@ type builder struct {
 // newStack turns a blueprint into the graph of its cluster. It reads, from AWS,
 // the zones to stand in and what exists that the blueprint does not name.
 func newStack(ctx context.Context, clients *cloud.Clients, b *blueprints.Blueprint, o stackOptions) (*stack, error) {
-	s := newBuilder(clients, b, o)
+	return newBuilder(clients, b, o).build(ctx)
+}
+
+// build makes the graph, step by step.
+func (s *builder) build(ctx context.Context) (*stack, error) {
 	for _, step := range []func(context.Context) error{
 		s.addNetwork,
 		s.addControlPlane,
@@ -102,23 +107,19 @@ func newModelStack(ctx context.Context, clients *cloud.Clients, b *blueprints.Bl
 }
 
 func newBuilder(clients *cloud.Clients, b *blueprints.Blueprint, o stackOptions) *builder {
-	return &builder{options: o, blueprint: b, clients: clients, owner: cloud.Owner{Cluster: b.Metadata.Name, Extra: b.Metadata.Tags}}
+	return &builder{options: o, blueprint: b, clients: clients, discovery: awsDiscovery{clients}, owner: cloud.Owner{Cluster: b.Metadata.Name, Extra: b.Metadata.Tags}}
 }
 
 func (s *builder) add(resources ...engine.Resource) { s.all = append(s.all, resources...) }
 
 // addNetwork: the VPC, its subnets and gateways, and the way to S3.
 func (s *builder) addNetwork(ctx context.Context) error {
-	choose := network.ChooseZones
-	if s.options.teardown {
-		choose = network.LiveZones
-	}
 	var err error
-	if s.layout, err = choose(ctx, s.clients.EC2, s.blueprint); err != nil {
+	if s.layout, err = s.discovery.layout(ctx, s.blueprint, s.options.teardown); err != nil {
 		return err
 	}
 	if s.options.lost && len(s.layout.Zones) == 0 { // it may stand in somebody's VPC
-		live, err := controlplane.LiveNetwork(ctx, s.clients.EKS, s.owner.Cluster)
+		live, err := s.discovery.network(ctx, s.owner.Cluster)
 		if err != nil {
 			return err
 		}
@@ -143,7 +144,7 @@ func (s *builder) addControlPlane(ctx context.Context) error {
 	for _, admin := range s.blueprint.Cluster.Admins {
 		s.add(controlplane.NewAccessEntry(s.cluster, admin))
 	}
-	live, err := controlplane.DiscoverAdmins(ctx, s.clients.EKS, s.owner.Cluster)
+	live, err := s.discovery.admins(ctx, s.owner.Cluster)
 	if err != nil {
 		return err
 	}

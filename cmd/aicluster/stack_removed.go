@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"aicluster/addons"
 	"aicluster/blueprints"
 	"aicluster/nodepools"
@@ -19,7 +17,7 @@ import (
 
 // addRemovedPools: pools that exist and are not in the blueprint any more.
 func (s *builder) addRemovedPools(ctx context.Context) error {
-	live, err := nodepools.Discover(ctx, s.clients.EKS, s.clients.EC2, s.owner.Cluster)
+	live, err := s.discovery.pools(ctx, s.owner.Cluster)
 	if err != nil {
 		return err
 	}
@@ -40,20 +38,12 @@ func (s *builder) addRemovedPools(ctx context.Context) error {
 // addRemovedAddons: add-ons of EKS that the blueprint does not name any more, and
 // the role of one of them.
 func (s *builder) addRemovedAddons(ctx context.Context) error {
-	var known, live []string
+	var known []string
 	for _, choice := range addons.EKSAddons(s.blueprint, nil) {
 		known = append(known, choice.Name)
 	}
-	calls, callCtx := errgroup.WithContext(ctx)
-	calls.Go(func() (err error) {
-		live, err = addons.DiscoverAddons(callCtx, s.clients.EKS, s.owner.Cluster, known...)
-		return err
-	})
-	calls.Go(func() error { // for addRemovedReleases
-		_, err := s.cluster.Observe(callCtx)
-		return err
-	})
-	if err := calls.Wait(); err != nil {
+	live, err := s.discovery.addons(ctx, s.cluster, known...)
+	if err != nil {
 		return err
 	}
 	var role *identity.Role
@@ -79,7 +69,7 @@ func (s *builder) addRemovedAddons(ctx context.Context) error {
 // addRemovedReleases: Helm releases of ours that the blueprint does not name any
 // more, and the role of the cluster autoscaler when it is not named.
 func (s *builder) addRemovedReleases(ctx context.Context) error {
-	live, err := addons.DiscoverReleases(ctx, s.cluster)
+	live, err := s.discovery.releases(ctx, s.cluster)
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -132,7 +122,7 @@ func (s *builder) goBefore(first, second interface {
 
 // addFoundBuckets: with the blueprint, the bucket's name is lost, too.
 func (s *builder) addFoundBuckets(ctx context.Context) error {
-	names, err := modelstore.Owned(ctx, s.clients.S3, s.owner, s.blueprint.Metadata.Region)
+	names, err := s.discovery.buckets(ctx, s.owner, s.blueprint.Metadata.Region)
 	if err != nil {
 		return err
 	}

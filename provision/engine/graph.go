@@ -97,6 +97,15 @@ func (g *Graph) IDs() []string {
 	return ids
 }
 
+// Resources lists the resources, each after those it needs.
+func (g *Graph) Resources() []Resource {
+	list := make([]Resource, len(g.nodes))
+	for i, n := range g.nodes {
+		list[i] = n.Resource
+	}
+	return list
+}
+
 // order sorts nodes so that each comes after what it needs and otherwise keeps
 // their order.
 func order(all []*node) ([]*node, error) {

@@ -7,10 +7,18 @@ import (
 	"slices"
 
 	"aicluster/blueprints"
+	"aicluster/provision/cloud"
 )
 
 // policyVersion is the version of IAM's policy language, not of a document.
 const policyVersion = "2012-10-17"
+
+// The AWS services that act as a cluster's roles.
+const (
+	eksService  = "eks.amazonaws.com"
+	ec2Service  = "ec2.amazonaws.com"
+	podsService = "pods.eks.amazonaws.com"
+)
 
 // Document is an IAM policy: what a role may do, or who may assume it.
 type Document struct {
@@ -53,7 +61,7 @@ func trustService(service string, actions ...string) Document {
 // TrustPods lets pods assume a role by EKS Pod Identity (EKS user guide,
 // "Create IAM role with trust policy required by EKS Pod Identity").
 func TrustPods() Document {
-	return trustService("pods.eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession")
+	return trustService(podsService, "sts:AssumeRole", "sts:TagSession")
 }
 
 // sameDocument tells whether two policies say the same. IAM keeps a document as
@@ -100,7 +108,8 @@ func ClusterRole(b *blueprints.Blueprint) RoleSpec {
 		ID:              "role/cluster",
 		Name:            roleName(b, "cluster"),
 		Region:          b.Metadata.Region,
-		Trust:           trustService("eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession"),
+		Trust:           trustService(eksService, "sts:AssumeRole", "sts:TagSession"),
+		PassedTo:        []string{eksService},
 		ManagedPolicies: []string{"AmazonEKSClusterPolicy"},
 	}
 }
@@ -109,10 +118,11 @@ func ClusterRole(b *blueprints.Blueprint) RoleSpec {
 // the last policy makes Session Manager's shell work without SSH keys.
 func NodeRole(b *blueprints.Blueprint) RoleSpec {
 	return RoleSpec{
-		ID:     "role/nodes",
-		Name:   roleName(b, "nodes"),
-		Region: b.Metadata.Region,
-		Trust:  trustService("ec2.amazonaws.com", "sts:AssumeRole"),
+		ID:       "role/nodes",
+		Name:     roleName(b, "nodes"),
+		Region:   b.Metadata.Region,
+		Trust:    trustService(ec2Service, "sts:AssumeRole"),
+		PassedTo: []string{eksService, ec2Service},
 		ManagedPolicies: []string{
 			"AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy",
 			"AmazonEC2ContainerRegistryPullOnly", "AmazonSSMManagedInstanceCore",
@@ -127,6 +137,7 @@ func EBSCSIRole(b *blueprints.Blueprint) RoleSpec {
 		Name:            roleName(b, "ebs-csi"),
 		Region:          b.Metadata.Region,
 		Trust:           TrustPods(),
+		PassedTo:        []string{podsService},
 		ManagedPolicies: []string{"service-role/AmazonEBSCSIDriverPolicyV2"},
 	}
 }
@@ -136,10 +147,11 @@ func EBSCSIRole(b *blueprints.Blueprint) RoleSpec {
 // changing ones only on the cluster's own Auto Scaling groups, which EKS tags.
 func AutoscalerRole(b *blueprints.Blueprint) RoleSpec {
 	return RoleSpec{
-		ID:     "role/cluster-autoscaler",
-		Name:   roleName(b, "cluster-autoscaler"),
-		Region: b.Metadata.Region,
-		Trust:  TrustPods(),
+		ID:       "role/cluster-autoscaler",
+		Name:     roleName(b, "cluster-autoscaler"),
+		Region:   b.Metadata.Region,
+		Trust:    TrustPods(),
+		PassedTo: []string{podsService},
 		Inline: map[string]Document{"cluster-autoscaler": Allow(
 			Statement{
 				Sid: "Read",
@@ -154,7 +166,7 @@ func AutoscalerRole(b *blueprints.Blueprint) RoleSpec {
 			Statement{
 				Sid:      "ReadNodeGroups",
 				Action:   []string{"eks:DescribeNodegroup"},
-				Resource: []string{fmt.Sprintf("arn:%s:eks:%s:*:nodegroup/%s/*", partition(b.Metadata.Region), b.Metadata.Region, b.Metadata.Name)},
+				Resource: []string{fmt.Sprintf("arn:%s:eks:%s:*:nodegroup/%s/*", cloud.Partition(b.Metadata.Region), b.Metadata.Region, b.Metadata.Name)},
 			},
 			Statement{
 				Sid:      "Scale",

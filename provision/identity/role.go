@@ -10,7 +10,6 @@ import (
 	"maps"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -45,6 +44,7 @@ type RoleSpec struct {
 	Name            string              // at most 64 characters
 	Region          string              // tells the partition of the managed policies' ARNs; empty is AWS's commercial one
 	Trust           Document            // who may assume it
+	PassedTo        []string            // the AWS services that it is handed to in calls
 	ManagedPolicies []string            // AWS's, by name: "AmazonEKSClusterPolicy", "service-role/…"
 	Inline          map[string]Document // by name
 }
@@ -62,17 +62,6 @@ func roleName(b *blueprints.Blueprint, suffix string) string {
 	sum := sha256.Sum256([]byte(name))
 	tail := "-" + hex.EncodeToString(sum[:4]) + "-" + suffix
 	return name[:maxRoleName-len(tail)] + tail
-}
-
-// partition is the first part of a region's ARNs.
-func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	}
-	return "aws"
 }
 
 // Role is an IAM role with its policies.
@@ -225,7 +214,7 @@ func (r *Role) inlineNames(ctx context.Context) ([]string, error) {
 func (r *Role) wantedARNs() []string {
 	arns := make([]string, len(r.spec.ManagedPolicies))
 	for i, name := range r.spec.ManagedPolicies {
-		arns[i] = "arn:" + partition(r.spec.Region) + ":iam::aws:policy/" + name
+		arns[i] = "arn:" + cloud.Partition(r.spec.Region) + ":iam::aws:policy/" + name
 	}
 	slices.Sort(arns)
 	return arns

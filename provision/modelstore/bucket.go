@@ -60,7 +60,7 @@ func (b *Bucket) Name() string { return b.name }
 func (b *Bucket) Exists() bool { return b.exists }
 
 // ARN is the bucket's ARN.
-func (b *Bucket) ARN() string { return "arn:" + partition(b.region) + ":s3:::" + b.name }
+func (b *Bucket) ARN() string { return "arn:" + cloud.Partition(b.region) + ":s3:::" + b.name }
 
 // keep says why teardown leaves the bucket alone.
 func (b *Bucket) keep() string {

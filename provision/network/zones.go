@@ -341,3 +341,16 @@ func sortedUnion(a, b []string) []string {
 	slices.Sort(all)
 	return slices.Compact(all)
 }
+
+// AnyZones is a layout for b that was asked of nobody: with as many zones as a
+// network has at least, and a NAT gateway in each. It is for those who want to
+// know which kinds of resources there are.
+func AnyZones(b *blueprints.Blueprint) Layout {
+	l := Layout{PoolZones: map[string][]string{}}
+	for i := range minZones {
+		name := b.Metadata.Region + string(rune('a'+i))
+		l.Zones = append(l.Zones, Zone{Name: name})
+		l.NATZones = append(l.NATZones, name)
+	}
+	return l
+}

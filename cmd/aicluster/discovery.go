@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"aicluster/addons"
+	"aicluster/blueprints"
+	"aicluster/nodepools"
+	"aicluster/provision/cloud"
+	"aicluster/provision/controlplane"
+	"aicluster/provision/modelstore"
+	"aicluster/provision/network"
+)
+
+// discovery says what a cluster's graph depends on beside its blueprint: where
+// it stands, and what exists of it that the blueprint does not name.
+type discovery interface {
+	// layout is where the network stands; for a teardown, where it stands already.
+	layout(ctx context.Context, b *blueprints.Blueprint, teardown bool) (network.Layout, error)
+	// network is where a living cluster stands.
+	network(ctx context.Context, cluster string) (blueprints.Network, error)
+	admins(ctx context.Context, cluster string) ([]string, error)
+	pools(ctx context.Context, cluster string) ([]string, error)
+	// addons lists EKS's add-ons besides the known ones. It comes before releases,
+	// which reads in the cluster.
+	addons(ctx context.Context, cluster *controlplane.Cluster, known ...string) ([]string, error)
+	releases(ctx context.Context, cluster *controlplane.Cluster) ([]addons.ReleaseName, error)
+	buckets(ctx context.Context, owner cloud.Owner, region string) ([]string, error)
+}
+
+// awsDiscovery asks AWS and Kubernetes.
+type awsDiscovery struct{ clients *cloud.Clients }
+
+// discoveryPermissions is what all of it needs, beside what the resources do.
+func discoveryPermissions(s cloud.Site) []cloud.Permission {
+	var all []cloud.Permission
+	for _, of := range []func(cloud.Site) []cloud.Permission{
+		network.ZonePermissions, controlplane.AdminPermissions, nodepools.DiscoverPermissions, addons.DiscoverPermissions, modelstore.OwnedPermissions,
+	} {
+		all = append(all, of(s)...)
+	}
+	return all
+}
+
+func (d awsDiscovery) layout(ctx context.Context, b *blueprints.Blueprint, teardown bool) (network.Layout, error) {
+	if teardown {
+		return network.LiveZones(ctx, d.clients.EC2, b)
+	}
+	return network.ChooseZones(ctx, d.clients.EC2, b)
+}
+
+func (d awsDiscovery) network(ctx context.Context, cluster string) (blueprints.Network, error) {
+	return controlplane.LiveNetwork(ctx, d.clients.EKS, cluster)
+}
+
+func (d awsDiscovery) admins(ctx context.Context, cluster string) ([]string, error) {
+	return controlplane.DiscoverAdmins(ctx, d.clients.EKS, cluster)
+}
+
+func (d awsDiscovery) pools(ctx context.Context, cluster string) ([]string, error) {
+	return nodepools.Discover(ctx, d.clients.EKS, d.clients.EC2, cluster)
+}
+
+func (d awsDiscovery) addons(ctx context.Context, cluster *controlplane.Cluster, known ...string) ([]string, error) {
+	var live []string
+	calls, ctx := errgroup.WithContext(ctx)
+	calls.Go(func() (err error) {
+		live, err = addons.DiscoverAddons(ctx, d.clients.EKS, cluster.Name(), known...)
+		return err
+	})
+	calls.Go(func() error {
+		_, err := cluster.Observe(ctx)
+		return err
+	})
+	return live, calls.Wait()
+}
+
+func (d awsDiscovery) releases(ctx context.Context, cluster *controlplane.Cluster) ([]addons.ReleaseName, error) {
+	return addons.DiscoverReleases(ctx, cluster)
+}
+
+func (d awsDiscovery) buckets(ctx context.Context, owner cloud.Owner, region string) ([]string, error) {
+	return modelstore.Owned(ctx, d.clients.S3, owner, region)
+}
+
+// imagination asks nobody. It imagines one of each kind that a blueprint may have
+// had once, so that the graph has everything that a command may have to remove.
+type imagination struct{ site cloud.Site }
+
+func (i imagination) layout(_ context.Context, b *blueprints.Blueprint, _ bool) (network.Layout, error) {
+	return network.AnyZones(b), nil
+}
+
+func (i imagination) network(context.Context, string) (blueprints.Network, error) {
+	return blueprints.Network{}, nil
+}
+
+func (i imagination) admins(context.Context, string) ([]string, error) {
+	return []string{i.site.IAM("role/removed")}, nil
+}
+
+func (i imagination) pools(context.Context, string) ([]string, error) {
+	return []string{"removed"}, nil
+}
+
+func (i imagination) addons(context.Context, *controlplane.Cluster, ...string) ([]string, error) {
+	return []string{"removed"}, nil
+}
+
+func (i imagination) releases(context.Context, *controlplane.Cluster) ([]addons.ReleaseName, error) {
+	return nil, nil // Kubernetes' affair
+}
+
+func (i imagination) buckets(context.Context, cloud.Owner, string) ([]string, error) {
+	return nil, nil // the blueprint names the one there is
+}
