@@ -136,7 +136,7 @@ func (s *builder) addNetwork(ctx context.Context) error {
 func (s *builder) addControlPlane(ctx context.Context) error {
 	role := identity.NewRole(s.clients.IAM, s.owner, identity.ClusterRole(s.blueprint))
 	linked := identity.NewServiceLinkedRole(s.clients.IAM, "eks.amazonaws.com")
-	logs := controlplane.NewLogGroup(s.clients.Logs, s.owner, s.blueprint)
+	logs := controlplane.NewLogGroup(s.clients.Logs, s.clients.EKS, s.owner, s.blueprint)
 	needs := append([]engine.Resource{role, linked, logs}, s.network.ClusterNeeds()...)
 	s.cluster = controlplane.New(s.clients.EKS, s.owner, s.blueprint, role, s.network, s.clients.TokenTransport, needs...)
 	s.add(role, linked, logs, s.cluster)

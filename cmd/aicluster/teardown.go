@@ -56,6 +56,9 @@ func (s *session) teardown(ctx context.Context, yes bool) error {
 	if err != nil && !plan.Exists() {
 		return err
 	}
+	if err := s.stack.cluster.Deletable(); err != nil {
+		return &usageError{err: err}
+	}
 	if !yes {
 		if err := s.agreeToDelete(ctx, plan); err != nil {
 			return err

@@ -18,7 +18,7 @@ import (
 func TestClusterLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
-		c := newCluster(f, blueprint())
+		c := newCluster(f, unprotected())
 		if obs := observe(t, c); obs.Exists || c.Exists() || c.Endpoint() != "" {
 			t.Error("exists before it is made")
 		}
@@ -36,7 +36,7 @@ func TestClusterLife(t *testing.T) {
 		if err := c.Delete(t.Context(), quiet); err != nil || f.cluster != nil {
 			t.Errorf("Delete: %v", err)
 		}
-		if got := strings.Join(f.calls, " "); got != "CreateCluster UpdateClusterConfig DeleteCluster" {
+		if got := strings.Join(f.calls, " "); got != "CreateCluster DeleteCluster" {
 			t.Errorf("calls %s", got)
 		}
 		if err := c.Delete(t.Context(), quiet); err != nil {
@@ -205,7 +205,7 @@ func TestForeignClusterIsLeftAlone(t *testing.T) {
 func TestDeleteWaitsForAnUpdateAndNamesHolders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
-		c := newCluster(f, blueprint())
+		c := newCluster(f, unprotected())
 		converge(t, c)
 		busy := &types.ResourceInUseException{Message: aws.String("Cannot delete because cluster currently has an update in progress")}
 		f.errs["DeleteCluster"] = []error{busy, busy, busy}
@@ -224,13 +224,61 @@ func TestDeleteWaitsForAnUpdateAndNamesHolders(t *testing.T) {
 func TestDeleteWhileCreating(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
-		c := newCluster(f, blueprint())
+		c := newCluster(f, unprotected())
 		observe(t, c)
 		if err := c.create(t.Context(), quiet); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.Delete(t.Context(), quiet); err != nil || f.cluster != nil {
 			t.Errorf("error %v", err)
+		}
+	})
+}
+
+func TestDeletionProtection(t *testing.T) {
+	const byHand = "aws eks update-cluster-config --no-deletion-protection --name demo --region r"
+	for name, test := range map[string]struct {
+		blueprint *blueprints.Blueprint
+		live      types.Cluster
+		hint      string // empty: it may be deleted
+	}{
+		"by the blueprint":   {blueprint(), types.Cluster{Status: types.ClusterStatusActive}, "set cluster.deletionProtection to false and run 'aicluster up', or run: " + byHand},
+		"by hand":            {unprotected(), types.Cluster{Status: types.ClusterStatusActive}, "switch the protection off first: " + byHand},
+		"while updating":     {unprotected(), types.Cluster{Status: types.ClusterStatusUpdating}, "switch the protection off first: " + byHand},
+		"failed":             {blueprint(), types.Cluster{Status: types.ClusterStatusFailed}, ""},
+		"being deleted":      {blueprint(), types.Cluster{Status: types.ClusterStatusDeleting}, ""},
+		"somebody else's":    {blueprint(), types.Cluster{Status: types.ClusterStatusActive, Tags: map[string]string{}}, ""},
+		"switched off since": {blueprint(), types.Cluster{Status: types.ClusterStatusActive, DeletionProtection: aws.Bool(false)}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(newFake(), test.blueprint)
+			c.live = &test.live
+			c.live.Arn = aws.String("arn:aws:eks:r:1:cluster/demo")
+			if c.live.Tags == nil {
+				c.live.Tags = owner.Tags("")
+			}
+			if c.live.DeletionProtection == nil {
+				c.live.DeletionProtection = aws.Bool(true)
+			}
+			var e *cloud.Error
+			err := c.Deletable()
+			if errors.As(err, &e) != (test.hint != "") || e != nil && e.Hint != test.hint {
+				t.Errorf("%v, %+v", err, e)
+			}
+		})
+	}
+}
+
+// Protection that is switched on while a teardown runs is not switched off either.
+func TestDeleteLeavesTheProtectionOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		c := newCluster(f, blueprint())
+		converge(t, c)
+		err := c.Delete(t.Context(), quiet)
+		var e *cloud.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Hint, "--no-deletion-protection") || f.cluster == nil || !*f.cluster.DeletionProtection {
+			t.Errorf("error %v, cluster %+v", err, f.cluster)
 		}
 	})
 }
@@ -262,24 +310,82 @@ func TestAccessEntry(t *testing.T) {
 func TestLogGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeLogs{}
-		l := NewLogGroup(f, owner, blueprint())
+		l := NewLogGroup(f, newFake(), owner, blueprint())
 		converge(t, l)
 		if f.tags[cloud.TagCluster] != "demo" || l.Unwanted() {
 			t.Errorf("tags %v", f.tags)
 		}
-		// A last line arrives after the group is deleted.
-		time.AfterFunc(3*time.Second, func() { f.exists = true })
-		if err := l.Delete(t.Context(), quiet); err != nil || f.exists {
-			t.Errorf("error %v", err)
-		}
 	})
+}
+
+// What EKS still writes makes the group again, more than once.
+func TestLogGroupIsDeletedAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		writes []time.Duration // after the first deletion
+		left   bool            // they do not end
+	}{
+		"nothing":        {nil, false},
+		"soon":           {[]time.Duration{3 * time.Second}, false},
+		"again and late": {[]time.Duration{20 * time.Second, 45 * time.Second}, false},
+		"for ever":       {ticks(10*time.Second, 30), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakeLogs{}
+				l := NewLogGroup(f, newFake(), owner, blueprint())
+				converge(t, l)
+				for _, at := range test.writes {
+					time.AfterFunc(at, func() { f.exists = true })
+				}
+				start := time.Now()
+				err := l.Delete(t.Context(), quiet)
+				if (err != nil) != test.left || !test.left && f.exists {
+					t.Errorf("error %v, exists %v", err, f.exists)
+				}
+				if took := time.Since(start); took > lateLimit+lateWrites+time.Second || f.reads > int(took/time.Second)+5 {
+					t.Errorf("%s and %d looks", took, f.reads)
+				}
+			})
+		})
+	}
+}
+
+func ticks(every time.Duration, n int) (at []time.Duration) {
+	for i := range n {
+		at = append(at, time.Duration(i+1)*every)
+	}
+	return at
+}
+
+// EKS makes the group without our tag when somebody switches logging on by hand.
+func TestLogGroupThatEKSMade(t *testing.T) {
+	made := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		cluster *types.Cluster
+		group   time.Time
+		keep    bool
+	}{
+		"for this cluster": {&types.Cluster{CreatedAt: &made, Tags: owner.Tags("")}, made.Add(time.Hour), false},
+		"before it":        {&types.Cluster{CreatedAt: &made, Tags: owner.Tags("")}, made.Add(-time.Hour), true},
+		"for another's":    {&types.Cluster{CreatedAt: &made}, made.Add(time.Hour), true},
+		"for nothing":      {nil, made.Add(time.Hour), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clusters := newFake()
+			clusters.cluster = test.cluster
+			l := NewLogGroup(&fakeLogs{exists: true, created: test.group}, clusters, owner, unprotected())
+			if obs := observe(t, l); (obs.Keep != "") != test.keep {
+				t.Errorf("%+v", obs)
+			}
+		})
+	}
 }
 
 func TestLogGroupWithoutLogging(t *testing.T) {
 	b := blueprint()
 	b.Cluster.Logging = nil
 	f := &fakeLogs{}
-	l := NewLogGroup(f, owner, b)
+	l := NewLogGroup(f, newFake(), owner, b)
 	if observe(t, l); !l.Unwanted() {
 		t.Error("it would be made")
 	}

@@ -17,9 +17,44 @@ import (
 // inUseLimit bounds how long EKS may still count node groups that are gone.
 const inUseLimit = 2 * time.Minute
 
-// Delete implements [engine.Resource]. It switches deletion protection off: a
-// teardown is confirmed by name before it gets here, and the protection is
-// against everybody else.
+// protected tells whether EKS will refuse to delete the cluster. EKS enforces
+// the protection on active clusters only; one that is being made or changed is
+// active before it can be deleted (EKS user guide, "Protect EKS clusters from
+// accidental deletion").
+func (c *Cluster) protected() bool {
+	if c.live == nil || !aws.ToBool(c.live.DeletionProtection) {
+		return false
+	}
+	return c.live.Status != types.ClusterStatusFailed && c.live.Status != types.ClusterStatusDeleting
+}
+
+// Deletable is nil unless the cluster is protected against deletion. A teardown
+// asks before it deletes anything: EKS itself would refuse only when nodes and
+// applications are gone.
+//
+// Nothing here switches the protection off. It is there so that deleting takes
+// two steps, whoever asked for it: a teardown with --yes in a script is the very
+// accident that it is against. Terraform and the AWS CLI refuse in the same way.
+func (c *Cluster) Deletable() error {
+	if !c.protected() || c.live.Tags[cloud.TagCluster] != c.Name() { // somebody else's is kept anyway
+		return nil
+	}
+	return cloud.Fail(c.ID(), "tearing down", "the cluster is protected against deletion, and nothing was deleted", c.unprotectHint())
+}
+
+// unprotectHint says how to switch the protection off where it was switched on.
+func (c *Cluster) unprotectHint() string {
+	byHand := "aws eks update-cluster-config --no-deletion-protection --name " + c.Name()
+	if parts := strings.Split(c.ARN(), ":"); len(parts) > 3 {
+		byHand += " --region " + parts[3]
+	}
+	if c.want.DeletionProtection {
+		return "set cluster.deletionProtection to false and run 'aicluster up', or run: " + byHand
+	}
+	return "switch the protection off first: " + byHand
+}
+
+// Delete implements [engine.Resource].
 func (c *Cluster) Delete(ctx context.Context, p engine.Progress) error {
 	if err := c.read(ctx); err != nil {
 		return cloud.Wrap(c.ID(), "reading the cluster", err)
@@ -35,11 +70,6 @@ func (c *Cluster) Delete(ctx context.Context, p engine.Progress) error {
 	}
 	if c.live == nil {
 		return nil
-	}
-	if aws.ToBool(c.live.DeletionProtection) && c.live.Status == types.ClusterStatusActive {
-		if err := c.protect(false)(ctx, p); err != nil {
-			return err
-		}
 	}
 	if c.live.Status != types.ClusterStatusDeleting {
 		if err := c.requestDelete(ctx); err != nil {
@@ -82,6 +112,9 @@ func (c *Cluster) requestDelete(ctx context.Context) error {
 	}
 	err = cloud.Wrap(c.ID(), "deleting the control plane", err)
 	var e *cloud.Error
+	if c.protected() && errors.As(err, &e) { // switched on since Deletable was asked
+		e.Hint = c.unprotectHint()
+	}
 	if holders := c.holders(ctx); cloud.IsDependency(err) && len(holders) > 0 && errors.As(err, &e) {
 		e.Message += " It holds " + strings.Join(holders, ", ") + "."
 		e.Hint = "delete what aicluster did not make, then run 'aicluster teardown' again"

@@ -241,17 +241,20 @@ func (f *fakeEKS) AssociateAccessPolicy(_ context.Context, in *eks.AssociateAcce
 // fakeLogs is CloudWatch Logs with at most one group.
 type fakeLogs struct {
 	LogsAPI
-	exists bool
-	tags   map[string]string
-	calls  []string
+	exists  bool
+	created time.Time
+	tags    map[string]string
+	calls   []string
+	reads   int
 }
 
 const groupARN = "arn:aws:logs:r:1:log-group:/aws/eks/demo/cluster"
 
 func (f *fakeLogs) DescribeLogGroups(context.Context, *cloudwatchlogs.DescribeLogGroupsInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.DescribeLogGroupsOutput, error) {
+	f.reads++
 	out := &cloudwatchlogs.DescribeLogGroupsOutput{LogGroups: []logstypes.LogGroup{{LogGroupName: aws.String("/aws/eks/demo/cluster-of-another")}}}
 	if f.exists {
-		out.LogGroups = append(out.LogGroups, logstypes.LogGroup{LogGroupName: aws.String("/aws/eks/demo/cluster"), LogGroupArn: aws.String(groupARN)})
+		out.LogGroups = append(out.LogGroups, logstypes.LogGroup{LogGroupName: aws.String("/aws/eks/demo/cluster"), LogGroupArn: aws.String(groupARN), CreationTime: aws.Int64(f.created.UnixMilli())})
 	}
 	return out, nil
 }
@@ -287,6 +290,12 @@ func blueprint() *blueprints.Blueprint {
 			Endpoint: blueprints.Endpoint{Public: aws.Bool(true), Private: aws.Bool(true)},
 		},
 	}
+}
+
+func unprotected() *blueprints.Blueprint {
+	b := blueprint()
+	b.Cluster.DeletionProtection = false
+	return b
 }
 
 func noTransport(string) func(http.RoundTripper) http.RoundTripper {

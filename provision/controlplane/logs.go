@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+	"github.com/aws/aws-sdk-go-v2/service/eks"
 
 	"aicluster/blueprints"
 	"aicluster/provision/cloud"
@@ -29,19 +30,21 @@ type LogsAPI interface {
 // Without cluster.logging none is made. One that exists from a time with
 // logging is left alone until teardown: its lines may still be wanted.
 type LogGroup struct {
-	api    LogsAPI
-	owner  cloud.Owner
-	wanted bool
-	needs  []engine.Resource
+	api      LogsAPI
+	clusters eks.DescribeClusterAPIClient
+	owner    cloud.Owner
+	wanted   bool
+	needs    []engine.Resource
 
-	exists bool
-	arn    string // without the trailing ":*"
-	tags   map[string]string
+	exists  bool
+	arn     string // without the trailing ":*"
+	created time.Time
+	tags    map[string]string
 }
 
 // NewLogGroup is the log group of b's control plane.
-func NewLogGroup(api LogsAPI, owner cloud.Owner, b *blueprints.Blueprint, needs ...engine.Resource) *LogGroup {
-	return &LogGroup{api: api, owner: owner, wanted: len(b.Cluster.Logging) > 0, needs: needs}
+func NewLogGroup(api LogsAPI, clusters eks.DescribeClusterAPIClient, owner cloud.Owner, b *blueprints.Blueprint, needs ...engine.Resource) *LogGroup {
+	return &LogGroup{api: api, clusters: clusters, owner: owner, wanted: len(b.Cluster.Logging) > 0, needs: needs}
 }
 
 // name is EKS's choice (EKS user guide, "Send control plane logs to CloudWatch Logs").
@@ -66,7 +69,11 @@ func (l *LogGroup) Observe(ctx context.Context) (engine.Observation, error) {
 		return engine.Observation{}, nil
 	}
 	obs := engine.Observation{Exists: true, Detail: l.name()}
-	if l.tags[cloud.TagCluster] != l.owner.Cluster {
+	ours, err := l.ours(ctx)
+	if err != nil {
+		return engine.Observation{}, cloud.Wrap(l.ID(), "reading whose log group it is", err)
+	}
+	if !ours {
 		obs.Keep = "it was there before this cluster: it does not carry the tag " + cloud.TagCluster
 		return obs, nil
 	}
@@ -75,6 +82,24 @@ func (l *LogGroup) Observe(ctx context.Context) (engine.Observation, error) {
 	}
 	obs.Changes = engine.TagChanges(l.tags, l.owner.Tags(""))
 	return obs, nil
+}
+
+// ours tells whether the log group is this cluster's. One without our tag is,
+// too, if it is younger than the cluster: then EKS made it for the cluster, since
+// somebody switched logging on by hand or deleted the group that we had made.
+func (l *LogGroup) ours(ctx context.Context) (bool, error) {
+	if owner := l.tags[cloud.TagCluster]; owner != "" {
+		return owner == l.owner.Cluster, nil
+	}
+	out, err := l.clusters.DescribeCluster(ctx, &eks.DescribeClusterInput{Name: &l.owner.Cluster})
+	if cloud.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	c := out.Cluster
+	return c.Tags[cloud.TagCluster] == l.owner.Cluster && c.CreatedAt != nil && l.created.After(*c.CreatedAt), nil
 }
 
 func (l *LogGroup) read(ctx context.Context) error {
@@ -91,7 +116,7 @@ func (l *LogGroup) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.exists, l.arn, l.tags = true, arn, out.Tags
+	l.exists, l.arn, l.created, l.tags = true, arn, time.UnixMilli(aws.ToInt64(group.CreationTime)), out.Tags
 	return nil
 }
 
@@ -128,32 +153,46 @@ func (l *LogGroup) Apply(ctx context.Context, _ engine.Progress) error {
 	return cloud.Wrap(l.ID(), "tagging the log group", err)
 }
 
-// lateWrites is how long EKS may still write after the cluster is gone and so
-// make the log group again.
-const lateWrites = 10 * time.Second
+// EKS may still write after the cluster is gone and so make the log group again,
+// without our tag (terraform-aws-modules/terraform-aws-eks#920, #2486, #2763). It
+// is gone for good when that has not happened for lateWrites; if it goes on for
+// lateLimit, it is not EKS that writes.
+const (
+	lateWrites = 30 * time.Second
+	lateLimit  = 2 * time.Minute
+	lateLook   = time.Second // between two looks
+)
 
-// Delete implements [engine.Resource]. It looks again for a while, because late
-// lines make the group anew, then without our tag.
+// Delete implements [engine.Resource]. It looks again for a while.
 func (l *LogGroup) Delete(ctx context.Context, p engine.Progress) error {
-	start := time.Now()
-	err := cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
-		group, err := l.find(ctx)
-		if err != nil {
-			return true, err
-		}
-		if group == nil {
-			return time.Since(start) > lateWrites, nil
-		}
-		_, err = l.api.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: aws.String(l.name())})
-		if err != nil && !cloud.IsNotFound(err) {
-			return true, err
-		}
-		p("watching for late log lines")
-		return false, nil
-	})
-	if err != nil {
+	if err := l.deleteForGood(ctx, p); err != nil {
 		return cloud.Wrap(l.ID(), "deleting the log group", err)
 	}
 	l.exists, l.arn, l.tags = false, "", nil
 	return nil
+}
+
+func (l *LogGroup) deleteForGood(ctx context.Context, p engine.Progress) error {
+	start := time.Now()
+	for deleted := start; ; {
+		group, err := l.find(ctx)
+		switch {
+		case err != nil:
+			return err
+		case group == nil && time.Since(deleted) >= lateWrites:
+			return nil
+		case group != nil && time.Since(start) > lateLimit:
+			return cloud.Fail(l.ID(), "deleting the log group", "something goes on writing to "+l.name()+" and makes it again",
+				"find out what writes there, then run 'aicluster teardown' again")
+		case group != nil:
+			if _, err := l.api.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: aws.String(l.name())}); err != nil && !cloud.IsNotFound(err) {
+				return err
+			}
+			deleted = time.Now()
+			p("watching for late log lines")
+		}
+		if err := cloud.Sleep(ctx, lateLook); err != nil {
+			return err
+		}
+	}
 }

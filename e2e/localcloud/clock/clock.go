@@ -27,6 +27,7 @@ const (
 	ClusterCreate       Step = "eks.cluster.create"
 	ClusterUpdate       Step = "eks.cluster.update"
 	ClusterDelete       Step = "eks.cluster.delete"
+	LateLogWrite        Step = "eks.logs.lateWrite"   // the cluster is gone until the last lines of its logs are written
 	NodegroupCreate     Step = "eks.nodegroup.create" // launch template copy, ASG; before instances are asked for
 	NodegroupActive     Step = "eks.nodegroup.active" // all nodes joined until ACTIVE is reported
 	NodegroupUpdate     Step = "eks.nodegroup.update"
@@ -54,6 +55,7 @@ func Profile() map[Step]time.Duration {
 		ClusterCreate:       9 * time.Minute,
 		ClusterUpdate:       4 * time.Minute,
 		ClusterDelete:       3 * time.Minute,
+		LateLogWrite:        20 * time.Second, // an estimate
 		NodegroupCreate:     30 * time.Second,
 		NodegroupActive:     30 * time.Second,
 		NodegroupUpdate:     20 * time.Second,

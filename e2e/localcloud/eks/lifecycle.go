@@ -151,20 +151,25 @@ func (s *Service) delete(c *cluster) {
 	if s.clock.Wait(s.ctx, clock.ClusterDelete) != nil {
 		return
 	}
-	s.enableLogs(c) // the last lines of its logs make a group that was deleted too early again
+	s.enableLogs(c) // it logs until it is gone
 	for _, id := range ids {
 		s.opts.EC2.DeleteInterface(c.key.region, id)
 	}
 	// A group that something still uses stays behind, as EKS leaves it.
 	err := errors.Join(stopped, s.deleteClusterGroup(c.key.region, group))
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err != nil {
 		c.data.Health.Issues = append(c.data.Health.Issues, types.ClusterIssue{
 			Code: types.ClusterIssueCodeOther, Message: aws.String(fmt.Sprintf("deletion: %v", err)),
 		})
 	}
 	delete(s.clusters, c.key)
+	s.mu.Unlock()
+	// The last lines come late and make a group that was deleted meanwhile again,
+	// without tags (terraform-aws-modules/terraform-aws-eks#920, #2763).
+	if s.clock.Wait(s.ctx, clock.LateLogWrite) == nil {
+		s.enableLogs(c)
+	}
 }
 
 // noBalancers stands in when the local cloud has no load balancers.
