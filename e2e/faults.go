@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -14,24 +15,38 @@ import (
 // What goes wrong with the cloud itself, as script commands.
 
 // faultUsage is how "fault" is written. OPERATION is SERVICE:NAME, either with
-// wildcards; N is how many calls go wrong, all if it is left out.
+// wildcards; N is how many calls go wrong, all if it is left out. The general form
+// takes the keys of docs/local-cloud.md.
 const faultUsage = `usage: fault throttle OPERATION [N]
        fault loseReply OPERATION [N]
        fault error OPERATION STATUS CODE MESSAGE [N]
+       fault KIND KEY=VALUE...
+       fault lift NAME
        fault clear`
 
-// cmdFault makes AWS's answers go wrong.
+// cmdFault makes the cloud go wrong.
 func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 	f := of(ts)
 	if len(args) == 1 && args[0] == "clear" {
 		ts.Check(f.do("DELETE", "faults", nil))
 		return
 	}
-	fault := map[string]any{}
 	if neg || len(args) < 2 {
 		ts.Fatalf(faultUsage)
 	}
-	fault["kind"] = args[0]
+	if args[0] == "lift" {
+		ts.Check(f.do("DELETE", "faults/"+args[1], nil))
+		return
+	}
+	fault := map[string]any{"kind": args[0]}
+	if strings.Contains(args[1], "=") {
+		for _, arg := range args[1:] {
+			key, value, _ := strings.Cut(arg, "=")
+			fault[key] = scalar(value)
+		}
+		ts.Check(f.post("faults", fault))
+		return
+	}
 	fault["service"], fault["operation"], _ = strings.Cut(args[1], ":")
 	args = args[2:]
 	if fault["kind"] == "error" {
@@ -51,17 +66,28 @@ func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(f.post("faults", fault))
 }
 
+// scalar is a value as JSON has it: a number, true or false, or a text.
+func scalar(text string) any {
+	var v any
+	if json.Unmarshal([]byte(text), &v) == nil {
+		return v
+	}
+	return text
+}
+
 // cmdCapacity says how many instances of a type there are to be had in a
 // region: "capacity REGION TYPE N" or "capacity REGION TYPE any".
 func cmdCapacity(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: capacity REGION TYPE N|any")
 	}
-	n := -1
-	if args[2] != "any" {
-		n = number(ts, args[2])
+	name := "capacity-" + args[0] + "-" + args[1]
+	if args[2] == "any" {
+		ts.Check(of(ts).do("DELETE", "faults/"+name, nil))
+		return
 	}
-	ts.Check(of(ts).post("capacity", map[string]any{"region": args[0], "instanceType": args[1], "count": n}))
+	ts.Check(of(ts).post("faults", map[string]any{
+		"name": name, "kind": "capacity", "region": args[0], "instanceType": args[1], "count": number(ts, args[2])}))
 }
 
 // cmdBrokenGPUs says how many GPUs of each instance are broken, of those that
@@ -70,7 +96,11 @@ func cmdBrokenGPUs(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: brokengpus N")
 	}
-	ts.Check(of(ts).post("gpus", map[string]any{"broken": number(ts, args[0])}))
+	if args[0] == "0" {
+		ts.Check(of(ts).do("DELETE", "faults/gpus", nil))
+		return
+	}
+	ts.Check(of(ts).post("faults", map[string]any{"name": "gpus", "kind": "brokenGPU", "gpus": number(ts, args[0])}))
 }
 
 func number(ts *testscript.TestScript, s string) int {

@@ -16,6 +16,7 @@ import (
 
 	"k8s.io/klog/v2"
 
+	"aicluster/e2e/localcloud/faults"
 	"aicluster/e2e/localcloud/kube"
 	"aicluster/e2e/localcloud/s3"
 	"aicluster/e2e/localcloud/server"
@@ -24,12 +25,13 @@ import (
 const usage = `localcloud stands in for AWS on this machine.
 
 Usage:
-  localcloud serve --dir DIR [--speed N] [--addr HOST:PORT]
+  localcloud serve --dir DIR [--speed N] [--addr HOST:PORT] [--faults FILE]
         runs until it is signalled; when ready it has written DIR/env
-  localcloud run [--dir DIR] [--speed N] -- COMMAND [ARGUMENT...]
+  localcloud run [--dir DIR] [--speed N] [--faults FILE] -- COMMAND [ARGUMENT...]
         runs a command with a local cloud around it and exits with its code
 
-A speed of N divides AWS's typical durations by N.
+A speed of N divides AWS's typical durations by N. FILE says what goes wrong from
+the start; see docs/local-cloud.md.
 `
 
 func main() {
@@ -94,10 +96,26 @@ func newFlags(name string, o *server.Options) *flag.FlagSet {
 	return flags
 }
 
+// parse reads the command line and the file of faults that it names.
+func parse(flags *flag.FlagSet, args []string, o *server.Options) error {
+	file := flags.String("faults", "", "file with what goes wrong")
+	if err := flags.Parse(args); err != nil || *file == "" {
+		return err
+	}
+	data, err := os.ReadFile(*file)
+	if err != nil {
+		return err
+	}
+	if o.Faults, err = faults.ReadFile(*file, data); err != nil {
+		return fmt.Errorf("the file of faults is broken\n%w", err)
+	}
+	return nil
+}
+
 func serve(ctx context.Context, args []string) (int, error) {
 	o := server.Options{Log: newLog(slog.LevelInfo)}
 	flags := newFlags("serve", &o)
-	if err := flags.Parse(args); err != nil {
+	if err := parse(flags, args, &o); err != nil {
 		return exitUsage, err
 	}
 	if o.Dir == "" || flags.NArg() > 0 {
@@ -117,7 +135,7 @@ func serve(ctx context.Context, args []string) (int, error) {
 func runAround(ctx context.Context, args []string) (int, error) {
 	o := server.Options{Log: newLog(slog.LevelWarn)}
 	flags := newFlags("run", &o)
-	if err := flags.Parse(args); err != nil {
+	if err := parse(flags, args, &o); err != nil {
 		return exitUsage, err
 	}
 	if flags.NArg() == 0 {

@@ -55,11 +55,17 @@ func (s *Service) Quotas(region string) []Quota {
 	return list
 }
 
-// SetQuota sets what the account has of a quota, by its code.
+// SetQuota sets what the account has of a quota, by its code; a negative value
+// is what it has anyway.
 func (s *Service) SetQuota(region, code string, value float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.region(region).quotas[code] = value
+	quotas := s.region(region).quotas
+	if value < 0 {
+		delete(quotas, code)
+		return
+	}
+	quotas[code] = value
 }
 
 func (r *region) quota(code string) float64 {

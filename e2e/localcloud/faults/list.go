@@ -1,18 +1,21 @@
 package faults
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 
-	"aicluster/e2e/localcloud/wire"
+	"aicluster/e2e/localcloud/clock"
 )
 
 // List is the faults in force.
 type List struct {
-	mu      sync.Mutex
+	clock   *clock.Clock
+	changed func(gone, here []Fault)
+
+	changing sync.Mutex // one change at a time
+
+	mu      sync.Mutex // not held while anybody is called
 	entries []*entry
 	unnamed int // how many have been given a name
 }
@@ -20,122 +23,81 @@ type List struct {
 // entry is a fault and what it has done.
 type entry struct {
 	Fault
-	Struck  int `json:"struck"`  // how many calls it has struck
-	Holding int `json:"holding"` // how many it holds back right now
+	struck  int // how many calls, nodes or instances it has struck
+	holding int // how many calls it holds back right now
 
-	seen   int
-	lifted chan struct{} // closed when the fault is no more
+	seen   int             // calls that it is about
+	chosen map[string]bool // nodes or instances that it has struck
+	lifted chan struct{}   // closed when the fault is no more
 }
 
-// Add puts a fault in force, in the place of one of the same name. It returns
-// the name, which is made up when there is none.
-func (l *List) Add(f Fault) (name string, err error) {
-	if err := f.check(); err != nil {
-		return "", err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if f.Name == "" {
-		l.unnamed++
-		f.Name = fmt.Sprintf("%s-%d", f.Kind, l.unnamed)
-	}
-	l.remove(f.Name)
-	l.entries = append(l.entries, &entry{Fault: f, lifted: make(chan struct{})})
-	return f.Name, nil
+// New returns an empty list. Changed, if set, is told when faults go or come,
+// with all that are there then; it must not change the list.
+func New(c *clock.Clock, changed func(gone, here []Fault)) *List {
+	return &List{clock: c, changed: changed}
+}
+
+// Add puts faults in force, each in the place of one of the same name. It
+// returns the names, which are made up where there are none.
+func (l *List) Add(faults ...Fault) (names []string) {
+	l.change(func() (gone []Fault) {
+		for _, f := range faults {
+			if f.Name == "" {
+				l.unnamed++
+				f.Name = fmt.Sprintf("%s-%d", f.Kind, l.unnamed)
+			}
+			gone = append(gone, l.remove(f.Name)...)
+			names = append(names, f.Name)
+			l.entries = append(l.entries, &entry{Fault: f, chosen: map[string]bool{}, lifted: make(chan struct{})})
+		}
+		return gone
+	})
+	return names
 }
 
 // Lift ends a fault and lets go what it holds. It reports whether there was one.
-func (l *List) Lift(name string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.remove(name)
+func (l *List) Lift(name string) (was bool) {
+	l.change(func() []Fault {
+		gone := l.remove(name)
+		was = len(gone) > 0
+		return gone
+	})
+	return was
 }
 
 // Clear lifts all.
 func (l *List) Clear() {
+	l.change(func() (gone []Fault) {
+		for len(l.entries) > 0 {
+			gone = append(gone, l.remove(l.entries[0].Name)...)
+		}
+		return gone
+	})
+}
+
+// change makes a change and tells of it. Who is told may ask the list.
+func (l *List) change(f func() (gone []Fault)) {
+	l.changing.Lock()
+	defer l.changing.Unlock()
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for len(l.entries) > 0 {
-		l.remove(l.entries[0].Name)
+	gone := f()
+	var here []Fault
+	for _, e := range l.entries {
+		here = append(here, e.Fault)
+	}
+	l.mu.Unlock()
+	if l.changed != nil {
+		l.changed(gone, here)
 	}
 }
 
-func (l *List) remove(name string) bool {
+func (l *List) remove(name string) []Fault {
 	i := slices.IndexFunc(l.entries, func(e *entry) bool { return e.Name == name })
 	if i < 0 {
-		return false
+		return nil
 	}
-	close(l.entries[i].lifted)
+	e := l.entries[i]
+	close(e.lifted)
 	l.entries = slices.Delete(l.entries, i, i+1)
-	return true
-}
-
-// Before comes before each call. An error is answered in the call's place.
-func (l *List) Before(ctx context.Context, w *wire.Server, c wire.Call) error {
-	e := l.strike(c, true)
-	switch {
-	case e == nil:
-		return nil
-	case e.Kind == Throttle:
-		return w.Throttled(c)
-	case e.Kind == Error:
-		return &wire.Error{Code: e.Code, Message: e.Message, Status: e.Status}
-	}
-	if c.TakeBody != nil {
-		if err := c.TakeBody(); err != nil {
-			return err
-		}
-	}
-	return l.hold(ctx, e)
-}
-
-// After comes after each call that succeeded and before it is answered. It
-// tells whether it is to be answered at all.
-func (l *List) After(ctx context.Context, c wire.Call) bool {
-	e := l.strike(c, false)
-	switch {
-	case e == nil:
-		return true
-	case e.Kind == LoseReply:
-		return false
-	}
-	return l.hold(ctx, e) == nil
-}
-
-// strike finds the first fault that strikes a call.
-func (l *List) strike(c wire.Call, before bool) *entry {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, e := range l.entries {
-		if e.before() != before || !e.covers(c) {
-			continue
-		}
-		e.seen++
-		if e.seen > e.Skip && (e.Count == 0 || e.seen <= e.Skip+e.Count) {
-			e.Struck++
-			return e
-		}
-	}
-	return nil
-}
-
-// errGone is never seen by anybody: the client has gone.
-var errGone = errors.New("the client has gone")
-
-// hold waits until the fault is lifted or the client has gone.
-func (l *List) hold(ctx context.Context, e *entry) error {
-	l.addHolding(e, 1)
-	defer l.addHolding(e, -1)
-	select {
-	case <-e.lifted:
-		return nil
-	case <-ctx.Done():
-		return errGone
-	}
-}
-
-func (l *List) addHolding(e *entry, n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	e.Holding += n
+	return []Fault{e.Fault}
 }

@@ -24,8 +24,6 @@ const adminPath = "/_localcloud/"
 //	DELETE /_localcloud/calls       begins to count anew
 //	GET, POST, DELETE /_localcloud/faults     what goes wrong: read, add one, lift all
 //	DELETE /_localcloud/faults/NAME           lifts one
-//	POST   /_localcloud/capacity    how many instances of a type there are to be had
-//	POST   /_localcloud/gpus        how many GPUs of an instance are broken
 func (c *Cloud) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+adminPath+"profile", func(w http.ResponseWriter, _ *http.Request) {
@@ -44,8 +42,6 @@ func (c *Cloud) adminHandler() http.Handler {
 	for _, path := range []string{adminPath + "faults", adminPath + "faults/{name}"} {
 		mux.Handle(path, c.faults.Handler(adminPath+"faults"))
 	}
-	mux.HandleFunc("POST "+adminPath+"capacity", c.setCapacity)
-	mux.HandleFunc("POST "+adminPath+"gpus", c.breakGPUs)
 	mux.Handle(eks.WebhookPath, c.services.eks.Webhook())
 	return mux
 }

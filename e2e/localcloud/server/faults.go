@@ -1,8 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
 
+	"aicluster/e2e/localcloud/faults"
 	"aicluster/e2e/localcloud/wire"
 )
 
@@ -22,4 +24,24 @@ func (c *Cloud) guard(ctx context.Context, call wire.Call) error {
 // its time.
 func (c *Cloud) answer(ctx context.Context, call wire.Call) bool {
 	return c.own(call) || c.faults.After(ctx, call)
+}
+
+// adjust sets what the services themselves keep of faults: capacity and quotas.
+func (c *Cloud) adjust(gone, here []faults.Fault) {
+	for _, f := range gone {
+		c.limit(f, -1, -1)
+	}
+	for _, f := range here {
+		c.limit(f, f.Count, f.Value)
+	}
+}
+
+func (c *Cloud) limit(f faults.Fault, capacity int, quota float64) {
+	region := cmp.Or(f.Region, Region)
+	switch f.Kind {
+	case faults.Capacity:
+		c.services.ec2.SetCapacity(region, f.InstanceType, f.Zone, f.Market, capacity)
+	case faults.Quota:
+		c.services.ec2.SetQuota(region, f.Quota, quota)
+	}
 }

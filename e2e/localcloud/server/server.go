@@ -42,6 +42,8 @@ type Options struct {
 	Speed float64
 	// Addr is where to listen; empty means a free port of 127.0.0.1.
 	Addr string
+	// Faults go wrong from the start.
+	Faults []faults.Fault
 	// Executable is started for the hidden commands; empty means this program.
 	Executable string
 	// Log takes what the operator should know; nil means nothing.
@@ -57,7 +59,6 @@ type Cloud struct {
 	internal wire.Key // the local cloud's own, for what EKS calls itself
 	calls    *callLog
 	faults   *faults.List
-	gpus     *gpus
 	wire     *wire.Server
 	services *services
 	http     *http.Server
@@ -73,8 +74,9 @@ func Start(ctx context.Context, o Options) (*Cloud, error) {
 	}
 	c := &Cloud{
 		opts: o, clock: clock.New(o.Speed), key: newKey("user/admin"), internal: newKey("assumed-role/AWSServiceRoleForAmazonEKS/EKS"), calls: newCallLog(),
-		faults: new(faults.List), gpus: &gpus{broken: map[string]int{}}, served: make(chan error, 1),
+		served: make(chan error, 1),
 	}
+	c.faults = faults.New(c.clock, c.adjust)
 	if err := c.start(ctx); err != nil {
 		return nil, fmt.Errorf("local cloud: %w", err)
 	}
@@ -147,6 +149,7 @@ func (c *Cloud) start(ctx context.Context) error {
 	if c.services, err = newServices(c); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	c.faults.Add(c.opts.Faults...)
 	c.http = &http.Server{Handler: c.handler(), ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(c.opts.Log.Handler(), slog.LevelWarn)}
 	go func() { c.served <- c.http.Serve(listener) }()
 	if err := c.writeEnv(); err != nil {

@@ -156,11 +156,11 @@ func TestFaults(t *testing.T) {
 		}
 		r.Body.Close()
 	}
-	post("faults", `{"kind": "gremlins"}`, 400)
+	post("faults", `{"kind": "trottle"}`, 400)
 	post("faults", `{"service": "ec2", "operation": "Describe*", "kind": "throttle", "skip": 1, "count": 1}`, 200)
 	post("faults", `{"service": "s3", "kind": "throttle"}`, 200)
-	post("capacity", `{"instanceType": "p4d.24xlarge", "zone": "ap-northeast-2a", "count": 0}`, 204)
-	post("gpus", `{"broken": 1}`, 204)
+	post("faults", `{"kind": "capacity", "instanceType": "p4d.24xlarge", "zone": "ap-northeast-2a", "count": 0}`, 200)
+	post("faults", `{"kind": "brokenGPU"}`, 200)
 	var codes []string
 	for range 3 {
 		_, err := ec2.NewFromConfig(cfg).DescribeVpcs(t.Context(), nil)
@@ -171,7 +171,7 @@ func TestFaults(t *testing.T) {
 	if got := fmt.Sprint(codes); got != "[ RequestLimitExceeded  SlowDown]" {
 		t.Error(got)
 	}
-	if n := c.gpus.healthy(Region, "i-1", 8); n != 7 {
+	if n := c.faults.HealthyGPUs(Region, "i-1", 8); n != 7 {
 		t.Errorf("%d GPUs are healthy", n)
 	}
 }

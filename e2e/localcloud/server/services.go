@@ -67,7 +67,7 @@ func newServices(c *Cloud) (*services, error) {
 		Clock: c.clock, IAM: s.iam, EC2: s.ec2, AutoScaling: s.autoscaling, Logs: s.logs,
 		LoadBalancers: func(region string) controllers.LoadBalancers { return s.eks.NetworkLoadBalancers(c.sdk(region)) },
 		Dir:           c.path("clusters"), Executable: c.opts.Executable, BaseURL: c.url,
-		HealthyGPUs: c.gpus.healthy,
+		HealthyGPUs: c.faults.HealthyGPUs,
 	})
 	for _, service := range []interface{ Register(*wire.Server) }{s.iam, s.sts, s.ec2, s.autoscaling, s.elbv2, s.logs, s.ssm, s.quotas, s.eks} {
 		service.Register(c.wire)
