@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/restmapper"
+	cloudprovider "k8s.io/cloud-provider"
 
 	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/kube"
@@ -86,7 +87,7 @@ func startCluster(t *testing.T) *testCluster {
 	running, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- Run(running, Options{Cluster: "demo", Config: plane.Admin(), Clock: speed, LoadBalancers: c.lbs, NodeFacts: c.nodeFacts})
+		done <- Run(running, Options{Cluster: "demo", Config: plane.Admin(), Clock: speed, Cloud: c.lbs, NodeFacts: c.nodeFacts})
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -251,8 +252,9 @@ func manifests(t *testing.T, file string) []*unstructured.Unstructured {
 	}
 }
 
-// balancers is AWS's part of load balancers, in memory.
+// balancers is a cloud provider that has load balancers alone, in memory.
 type balancers struct {
+	cloudprovider.Interface
 	mu      sync.Mutex
 	names   map[string]string
 	failure error
@@ -270,17 +272,39 @@ func (b *balancers) all() map[string]string {
 	return maps.Clone(b.names)
 }
 
-func (b *balancers) Ensure(_ context.Context, cluster string, svc *corev1.Service) (string, error) {
+func (b *balancers) LoadBalancer() (cloudprovider.LoadBalancer, bool) { return b, true }
+func (b *balancers) HasClusterID() bool                               { return true }
+func (b *balancers) ProviderName() string                             { return "test" }
+
+func (b *balancers) GetLoadBalancerName(_ context.Context, _ string, svc *corev1.Service) string {
+	return svc.Name
+}
+
+func (b *balancers) GetLoadBalancer(_ context.Context, _ string, svc *corev1.Service) (*corev1.LoadBalancerStatus, bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.status(svc), b.names[svc.Name] != "", nil
+}
+
+func (b *balancers) EnsureLoadBalancer(_ context.Context, cluster string, svc *corev1.Service, _ []*corev1.Node) (*corev1.LoadBalancerStatus, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.failure != nil {
-		return "", b.failure
+		return nil, b.failure
 	}
 	b.names[svc.Name] = svc.Name + "." + cluster + ".elb.eu-west-1.amazonaws.com"
-	return b.names[svc.Name], nil
+	return b.status(svc), nil
 }
 
-func (b *balancers) Delete(_ context.Context, _ string, svc *corev1.Service) error {
+func (b *balancers) status(svc *corev1.Service) *corev1.LoadBalancerStatus {
+	return &corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{Hostname: b.names[svc.Name]}}}
+}
+
+func (b *balancers) UpdateLoadBalancer(context.Context, string, *corev1.Service, []*corev1.Node) error {
+	return nil
+}
+
+func (b *balancers) EnsureLoadBalancerDeleted(_ context.Context, _ string, svc *corev1.Service) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.failure != nil {

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	cloudprovider "k8s.io/cloud-provider"
 
 	"aicluster/e2e/localcloud/clock"
 )
@@ -30,19 +31,12 @@ type Options struct {
 	Config  *rest.Config // as cluster administrator
 	Clock   *clock.Clock
 
-	LoadBalancers LoadBalancers
+	// Cloud makes the load balancers of Services; nil leaves those pending.
+	Cloud cloudprovider.Interface
 
 	// NodeFacts tells the hardware and the AMI of a node, false for one that is not
 	// known (yet). It is asked again and again: a GPU may break.
 	NodeFacts func(node string) (Facts, bool)
-}
-
-// LoadBalancers is the part of AWS that the service controller calls. Both
-// methods are idempotent; Delete of what is not there is no error.
-type LoadBalancers interface {
-	// Ensure makes or updates the Service's load balancer and returns its DNS name.
-	Ensure(ctx context.Context, cluster string, svc *corev1.Service) (hostname string, err error)
-	Delete(ctx context.Context, cluster string, svc *corev1.Service) error
 }
 
 // Facts are what software on a node finds there.
@@ -71,9 +65,11 @@ func Run(ctx context.Context, o Options) error {
 	// The service controller asks for resyncs of its own, which a factory without any refuses.
 	factory := informers.NewSharedInformerFactory(client, 12*time.Hour)
 
-	services, err := newServiceController(o, client, factory)
-	if err != nil {
-		return fmt.Errorf("service controller: %w", err)
+	var services *serviceController
+	if o.Cloud != nil {
+		if services, err = newServiceController(o.Cloud, o.Cluster, client, factory); err != nil {
+			return fmt.Errorf("service controller: %w", err)
+		}
 	}
 	operator, err := newGPUOperator(o, client, dyn, factory)
 	if err != nil {
@@ -93,7 +89,9 @@ func Run(ctx context.Context, o Options) error {
 			return fmt.Errorf("cache of %v: %w", kind, context.Cause(ctx))
 		}
 	}
-	group.Go(func() error { services.run(ctx); return ctx.Err() })
+	if services != nil {
+		group.Go(func() error { services.run(ctx); return ctx.Err() })
+	}
 	group.Go(func() error { operator.run(ctx); return ctx.Err() })
 	group.Go(func() error { nodes.run(ctx); return ctx.Err() })
 	return group.Wait()

@@ -252,6 +252,17 @@ func (s *Service) SecurityGroups(region string, ids []string) ([]Group, error) {
 	return list, nil
 }
 
+// DefaultGroup returns the id of a VPC's default group.
+func (s *Service) DefaultGroup(region, vpc string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := s.region(region).vpcs.get(vpc)
+	if !ok {
+		return "", false
+	}
+	return v.defaultGroup, true
+}
+
 func (r *region) groupSnapshot(g *group) Group {
 	return Group{ID: g.id, VPC: g.vpc, Name: g.name, Tags: r.tagsOf(g.id)}
 }

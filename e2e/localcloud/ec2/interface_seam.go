@@ -91,3 +91,13 @@ func (r *region) interfaceSnapshot(e *eni) Interface {
 	}
 	return x
 }
+
+// SetInterfaceGroups puts other security groups in the place of an interface's;
+// an unknown id is no error.
+func (s *Service) SetInterfaceGroups(region, id string, groups []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.region(region).interfaces.get(id); ok {
+		e.groups = slices.Clone(groups)
+	}
+}

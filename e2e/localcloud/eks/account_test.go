@@ -26,9 +26,9 @@ import (
 
 	"aicluster/e2e/localcloud/autoscaling"
 	"aicluster/e2e/localcloud/clock"
-	"aicluster/e2e/localcloud/controllers"
 	"aicluster/e2e/localcloud/ec2"
 	"aicluster/e2e/localcloud/eks"
+	"aicluster/e2e/localcloud/elb"
 	"aicluster/e2e/localcloud/elbv2"
 	"aicluster/e2e/localcloud/iam"
 	"aicluster/e2e/localcloud/kube"
@@ -83,13 +83,13 @@ func newAccount(t *testing.T) *account {
 	cfg := aws.Config{Region: region, BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider(key.ID, key.Secret, "")}
 	groupsOfLogs := logs.New()
 	groupsOfLogs.Register(w)
-	var service *eks.Service
-	service = eks.New(eks.Options{
+	service := eks.New(eks.Options{
 		Clock: c, IAM: identities, EC2: compute, AutoScaling: groups, Dir: t.TempDir(), BaseURL: server.URL, Logs: groupsOfLogs,
-		LoadBalancers: func(string) controllers.LoadBalancers { return service.NetworkLoadBalancers(cfg) },
+		SDK: func(string) aws.Config { return cfg },
 	})
-	balancers := elbv2.New(c, compute, identities)
+	balancers, classic := elbv2.New(c, compute, identities), elb.New(c, compute, identities)
 	balancers.Register(w)
+	classic.Register(w)
 	mux.Handle(eks.WebhookPath, service.Webhook())
 	mux.Handle("/", w)
 	identities.Register(w)
@@ -108,6 +108,7 @@ func newAccount(t *testing.T) *account {
 			t.Error(err)
 		}
 		balancers.Close()
+		classic.Close()
 		compute.Close()
 		server.Close()
 	})

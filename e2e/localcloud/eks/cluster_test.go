@@ -270,28 +270,51 @@ func (a *account) checkLaunchTemplates(t *testing.T) {
 	a.gone("script")
 }
 
-// checkLoadBalancer gives a Service a network load balancer and takes it back.
+// checkLoadBalancer gives Services a network and a classic load balancer by the
+// AWS cloud provider, and takes them back.
 func (a *account) checkLoadBalancer(t *testing.T, client kubernetes.Interface) {
+	for name, kind := range map[string]string{"network": "nlb", "classic": ""} {
+		t.Run(name, func(t *testing.T) { a.checkService(t, client, name, kind) })
+	}
+}
+
+func (a *account) checkService(t *testing.T, client kubernetes.Interface, name, kind string) {
 	ctx := t.Context()
 	services := client.CoreV1().Services("default")
 	must(services.Create(ctx, &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: "web", Annotations: map[string]string{
-			"service.beta.kubernetes.io/aws-load-balancer-type": "nlb", "service.beta.kubernetes.io/aws-load-balancer-internal": "true",
+		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{
+			"service.beta.kubernetes.io/aws-load-balancer-type": kind, "service.beta.kubernetes.io/aws-load-balancer-internal": "true",
 		}},
 		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{{Port: 80}}},
 	}, metav1.CreateOptions{}))(t)
 	eventually(t, 20*time.Second, "hostname", func() (bool, string) {
-		svc := must(services.Get(ctx, "web", metav1.GetOptions{}))(t)
+		svc := must(services.Get(ctx, name, metav1.GetOptions{}))(t)
 		ingress := svc.Status.LoadBalancer.Ingress
-		return len(ingress) == 1 && strings.HasSuffix(ingress[0].Hostname, ".elb."+region+".amazonaws.com"), fmt.Sprint(ingress)
+		return len(ingress) == 1 && strings.HasSuffix(ingress[0].Hostname, ".amazonaws.com"), fmt.Sprint(ingress)
 	})
-	if err := services.Delete(ctx, "web", metav1.DeleteOptions{}); err != nil {
+	groups := func() []string {
+		var names []string
+		out := must(a.ec2.DescribeSecurityGroups(ctx, &ec2sdk.DescribeSecurityGroupsInput{
+			Filters: []ec2types.Filter{{Name: aws.String("group-name"), Values: []string{"k8s-elb-*"}}},
+		}))(t)
+		for _, g := range out.SecurityGroups {
+			names = append(names, *g.GroupName)
+		}
+		return names
+	}
+	if got, want := len(groups()), map[string]int{"": 1}[kind]; got != want {
+		t.Errorf("%d security groups of load balancers, want %d", got, want)
+	}
+	if err := services.Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 20*time.Second, "service gone", func() (bool, string) {
-		_, err := services.Get(ctx, "web", metav1.GetOptions{})
+		_, err := services.Get(ctx, name, metav1.GetOptions{})
 		return err != nil, "still there"
 	})
+	if left := groups(); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
 }
 
 // checkAccess lets a second user in by an access entry with a policy.

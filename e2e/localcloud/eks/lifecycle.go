@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks/types"
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/informers"
 
 	"aicluster/e2e/localcloud/clock"
@@ -106,9 +105,11 @@ func (s *Service) startPlane(ctx context.Context, c *cluster) error {
 		Config: plane.Admin(), Clock: s.clock, Cluster: c.key.name,
 		NodeFacts: func(node string) (controllers.Facts, bool) { return s.nodeFacts(c, node) },
 	}
-	options.LoadBalancers = noBalancers{}
-	if s.opts.LoadBalancers != nil {
-		options.LoadBalancers = s.opts.LoadBalancers(c.key.region)
+	if s.opts.SDK != nil {
+		vpc := c.data.ResourcesVpcConfig
+		if options.Cloud, err = newCloudProvider(s.opts.SDK(c.key.region), c.key.name, *vpc.VpcId, vpc.SubnetIds[0]); err != nil {
+			return err
+		}
 	}
 	c.work.Go(func() { s.runControllers(c, options) })
 	return nil
@@ -171,12 +172,3 @@ func (s *Service) delete(c *cluster) {
 		s.enableLogs(c)
 	}
 }
-
-// noBalancers stands in when the local cloud has no load balancers.
-type noBalancers struct{}
-
-func (noBalancers) Ensure(context.Context, string, *corev1.Service) (string, error) {
-	return "", errors.New("no load balancers here")
-}
-
-func (noBalancers) Delete(context.Context, string, *corev1.Service) error { return nil }

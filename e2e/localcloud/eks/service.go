@@ -6,7 +6,7 @@
 // Files: service (this one), clusters and lifecycle (the control plane),
 // nodegroups, template and keeper (managed node groups and their instances),
 // nodes, userdata and drain (an instance as a Kubernetes node), addons, access
-// and token (who may call Kubernetes), loadbalancers, podidentity, updates,
+// and token (who may call Kubernetes), cloudprovider, podidentity, updates,
 // tags, versions; clustercheck and nodegroupcheck refuse what AWS refuses.
 package eks
 
@@ -21,11 +21,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/uuid"
 
 	"aicluster/e2e/localcloud/autoscaling"
 	"aicluster/e2e/localcloud/clock"
-	"aicluster/e2e/localcloud/controllers"
 	"aicluster/e2e/localcloud/ec2"
 	"aicluster/e2e/localcloud/iam"
 	"aicluster/e2e/localcloud/kube"
@@ -41,10 +41,10 @@ type Options struct {
 
 	// Logs makes the log group of a cluster whose logging is switched on; nil for none.
 	Logs LogGroups
-	// LoadBalancers makes the load balancers of a region's Services of type
-	// LoadBalancer ([Service.NetworkLoadBalancers] is one that does); nil leaves such
+	// SDK is how EKS's service-linked role calls AWS in a region, which the cloud
+	// controller manager does for Services of type LoadBalancer; nil leaves such
 	// Services pending.
-	LoadBalancers func(region string) controllers.LoadBalancers
+	SDK func(region string) aws.Config
 
 	// Dir is the folder under which every control plane has its own.
 	Dir string

@@ -39,8 +39,7 @@ func registerBalancers(w *wire.Server, s *Service) {
 	handle(w, s.createLoadBalancer)
 	handle(w, s.describeLoadBalancers)
 	handle(w, s.deleteLoadBalancer)
-	handle(w, s.describeLoadBalancerAttributes)
-	handle(w, s.modifyLoadBalancerAttributes)
+	handle(w, s.setSecurityGroups)
 }
 
 // hostname is NAME-HASH.elb.REGION.amazonaws.com for a network load balancer and
@@ -118,7 +117,7 @@ func (s *Service) createLoadBalancer(ctx context.Context, in *elbv2.CreateLoadBa
 	short := map[types.LoadBalancerTypeEnum]string{types.LoadBalancerTypeEnumNetwork: "net", types.LoadBalancerTypeEnumApplication: "app", types.LoadBalancerTypeEnumGateway: "gwy"}[b.kind]
 	path := fmt.Sprintf("%s/%s/%s", short, b.name, b.hash)
 	b.arn = arnOf(b.region, "loadbalancer/"+path)
-	b.attributes = map[string]string{"deletion_protection.enabled": "false", "load_balancing.cross_zone.enabled": fmt.Sprint(b.kind == types.LoadBalancerTypeEnumApplication)}
+	b.attributes = balancerDefaults(b.kind)
 	if err := s.plug(b, path); err != nil {
 		return nil, err
 	}
@@ -170,10 +169,13 @@ func (s *Service) place(b *balancer, ids []string) error {
 	if b.scheme == types.LoadBalancerSchemeEnumInternetFacing && !s.ec2.HasInternetGateway(b.region, b.vpc) {
 		return &types.InvalidSubnetException{Message: aws.String(fmt.Sprintf("VPC %s has no internet gateway", b.vpc))}
 	}
-	if len(b.securityGroups) > 0 {
-		if _, err := s.ec2.SecurityGroups(b.region, b.securityGroups); err != nil {
-			return &types.InvalidSecurityGroupException{Message: aws.String("One or more security groups are invalid")}
-		}
+	return s.checkGroups(b, b.securityGroups)
+}
+
+func (s *Service) checkGroups(b *balancer, ids []string) error {
+	found, err := s.ec2.SecurityGroups(b.region, ids)
+	if err != nil || slices.ContainsFunc(found, func(g ec2.Group) bool { return g.VPC != b.vpc }) {
+		return &types.InvalidSecurityGroupException{Message: aws.String("One or more security groups are invalid")}
 	}
 	return nil
 }
@@ -267,33 +269,24 @@ func (s *Service) deleteLoadBalancer(_ context.Context, in *elbv2.DeleteLoadBala
 	return &elbv2.DeleteLoadBalancerOutput{}, nil
 }
 
-func (b *balancer) attributeList() []types.LoadBalancerAttribute {
-	list := []types.LoadBalancerAttribute{}
-	for _, k := range sorted(b.attributes) {
-		list = append(list, types.LoadBalancerAttribute{Key: aws.String(k), Value: aws.String(b.attributes[k])})
-	}
-	return list
-}
-
-func (s *Service) describeLoadBalancerAttributes(_ context.Context, in *elbv2.DescribeLoadBalancerAttributesInput) (*elbv2.DescribeLoadBalancerAttributesOutput, error) {
+// setSecurityGroups puts other groups in the place of those there are.
+func (s *Service) setSecurityGroups(_ context.Context, in *elbv2.SetSecurityGroupsInput) (*elbv2.SetSecurityGroupsOutput, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.balancers[*in.LoadBalancerArn]
 	if b == nil {
 		return nil, missing(*in.LoadBalancerArn)
 	}
-	return &elbv2.DescribeLoadBalancerAttributesOutput{Attributes: b.attributeList()}, nil
-}
-
-func (s *Service) modifyLoadBalancerAttributes(_ context.Context, in *elbv2.ModifyLoadBalancerAttributesInput) (*elbv2.ModifyLoadBalancerAttributesOutput, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := s.balancers[*in.LoadBalancerArn]
-	if b == nil {
-		return nil, missing(*in.LoadBalancerArn)
+	if b.kind == types.LoadBalancerTypeEnumNetwork && len(b.securityGroups) == 0 {
+		// "You can't associate a security group with a Network Load Balancer after you create it without one" (User Guide, "Update the security groups")
+		return nil, &types.InvalidConfigurationRequestException{Message: aws.String("You can't add security groups to a Network Load Balancer that was created without a security group")}
 	}
-	for _, x := range in.Attributes {
-		b.attributes[aws.ToString(x.Key)] = aws.ToString(x.Value)
+	if err := s.checkGroups(b, in.SecurityGroups); err != nil {
+		return nil, err
 	}
-	return &elbv2.ModifyLoadBalancerAttributesOutput{Attributes: b.attributeList()}, nil
+	b.securityGroups = slices.Clone(in.SecurityGroups)
+	for _, id := range b.interfaces {
+		s.ec2.SetInterfaceGroups(b.region, id, b.securityGroups)
+	}
+	return &elbv2.SetSecurityGroupsOutput{SecurityGroupIds: slices.Clone(b.securityGroups)}, nil
 }

@@ -54,6 +54,7 @@ func (s *Service) Register(w *wire.Server) {
 	registerBalancers(w, s)
 	registerTargets(w, s)
 	registerListeners(w, s)
+	registerAttributes(w, s)
 	handle(w, s.addTags)
 	handle(w, s.removeTags)
 	handle(w, s.describeTags)

@@ -21,11 +21,13 @@ type targetGroup struct {
 	kind                   types.TargetTypeEnum
 	health                 types.TargetGroup // the health check settings
 	targets                map[string]types.TargetDescription
+	attributes             map[string]string
 }
 
 func registerTargets(w *wire.Server, s *Service) {
 	handle(w, s.createTargetGroup)
 	handle(w, s.describeTargetGroups)
+	handle(w, s.modifyTargetGroup)
 	handle(w, s.deleteTargetGroup)
 	handle(w, s.registerTargets)
 	handle(w, s.deregisterTargets)
@@ -89,12 +91,13 @@ func (s *Service) createTargetGroup(ctx context.Context, in *elbv2.CreateTargetG
 		}
 	}
 	g.arn = arnOf(region, "targetgroup/"+name+"/"+newHex())
-	g.health = healthCheck(in)
+	g.health, g.attributes = healthCheck(in), groupDefaults(g)
 	s.groups[g.arn], s.tags[g.arn] = g, tags
 	return &elbv2.CreateTargetGroupOutput{TargetGroups: []types.TargetGroup{s.targetGroupOutput(g)}}, nil
 }
 
-// healthCheck fills in the defaults (API reference of CreateTargetGroup).
+// healthCheck fills in the defaults (API reference of CreateTargetGroup): by TCP,
+// and with a path and a timeout of its own by HTTP.
 func healthCheck(in *elbv2.CreateTargetGroupInput) types.TargetGroup {
 	or := func(p *int32, v int32) *int32 {
 		if p != nil {
@@ -102,15 +105,55 @@ func healthCheck(in *elbv2.CreateTargetGroupInput) types.TargetGroup {
 		}
 		return aws.Int32(v)
 	}
-	out := types.TargetGroup{
-		HealthCheckEnabled: aws.Bool(true), HealthCheckPort: in.HealthCheckPort, HealthCheckProtocol: cmp.Or(in.HealthCheckProtocol, types.ProtocolEnumTcp), HealthCheckPath: in.HealthCheckPath,
-		HealthCheckIntervalSeconds: or(in.HealthCheckIntervalSeconds, 30), HealthCheckTimeoutSeconds: or(in.HealthCheckTimeoutSeconds, 10),
-		HealthyThresholdCount: or(in.HealthyThresholdCount, 5), UnhealthyThresholdCount: or(in.UnhealthyThresholdCount, 2), Matcher: in.Matcher,
+	protocol := types.ProtocolEnumTcp
+	if in.Protocol == types.ProtocolEnumHttp || in.Protocol == types.ProtocolEnumHttps {
+		protocol = types.ProtocolEnumHttp
 	}
+	out := types.TargetGroup{
+		HealthCheckEnabled: aws.Bool(true), HealthCheckPort: in.HealthCheckPort, HealthCheckProtocol: cmp.Or(in.HealthCheckProtocol, protocol), HealthCheckPath: in.HealthCheckPath,
+		HealthCheckIntervalSeconds: or(in.HealthCheckIntervalSeconds, 30), HealthyThresholdCount: or(in.HealthyThresholdCount, 5), UnhealthyThresholdCount: or(in.UnhealthyThresholdCount, 2), Matcher: in.Matcher,
+	}
+	timeout := int32(10)
+	if out.HealthCheckProtocol == types.ProtocolEnumHttp {
+		timeout = 6
+	}
+	if out.HealthCheckProtocol != types.ProtocolEnumTcp {
+		if out.HealthCheckPath == nil {
+			out.HealthCheckPath = aws.String("/")
+		}
+		if out.Matcher == nil {
+			out.Matcher = &types.Matcher{HttpCode: aws.String("200-399")}
+		}
+	}
+	out.HealthCheckTimeoutSeconds = or(in.HealthCheckTimeoutSeconds, timeout)
 	if out.HealthCheckPort == nil {
 		out.HealthCheckPort = aws.String("traffic-port")
 	}
 	return out
+}
+
+// modifyTargetGroup changes the settings of the health check.
+func (s *Service) modifyTargetGroup(_ context.Context, in *elbv2.ModifyTargetGroupInput) (*elbv2.ModifyTargetGroupOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g, err := s.group(in.TargetGroupArn)
+	if err != nil {
+		return nil, err
+	}
+	h := &g.health
+	h.HealthCheckProtocol = cmp.Or(in.HealthCheckProtocol, h.HealthCheckProtocol)
+	h.HealthCheckPort, h.HealthCheckPath = either(in.HealthCheckPort, h.HealthCheckPort), either(in.HealthCheckPath, h.HealthCheckPath)
+	h.HealthCheckEnabled, h.Matcher = either(in.HealthCheckEnabled, h.HealthCheckEnabled), either(in.Matcher, h.Matcher)
+	h.HealthCheckIntervalSeconds, h.HealthCheckTimeoutSeconds = either(in.HealthCheckIntervalSeconds, h.HealthCheckIntervalSeconds), either(in.HealthCheckTimeoutSeconds, h.HealthCheckTimeoutSeconds)
+	h.HealthyThresholdCount, h.UnhealthyThresholdCount = either(in.HealthyThresholdCount, h.HealthyThresholdCount), either(in.UnhealthyThresholdCount, h.UnhealthyThresholdCount)
+	return &elbv2.ModifyTargetGroupOutput{TargetGroups: []types.TargetGroup{s.targetGroupOutput(g)}}, nil
+}
+
+func either[T any](p, otherwise *T) *T {
+	if p != nil {
+		return p
+	}
+	return otherwise
 }
 
 func (s *Service) describeTargetGroups(ctx context.Context, in *elbv2.DescribeTargetGroupsInput) (*elbv2.DescribeTargetGroupsOutput, error) {

@@ -92,7 +92,7 @@ func (c *Cloud) globalKeys(call wire.Call, role string) iam.Context {
 }
 
 // actionPrefix is how IAM calls the services whose name here is another.
-var actionPrefix = map[string]string{"elbv2": "elasticloadbalancing"}
+var actionPrefix = map[string]string{"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}
 
 // needsOf lists what a call takes by the service authorization reference
 // (https://docs.aws.amazon.com/service-authorization/latest/reference/).

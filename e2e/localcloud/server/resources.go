@@ -197,6 +197,18 @@ func otherResources(call wire.Call) []string {
 		if v := member("AutoScalingGroupName"); v != "" {
 			return []string{fmt.Sprintf("arn:aws:autoscaling:%s:%s:autoScalingGroup:*:autoScalingGroupName/%s", call.Region, wire.AccountID, v)}
 		}
+	case "elb":
+		names := listMember(call.Input, "LoadBalancerNames")
+		if v := member("LoadBalancerName"); v != "" {
+			names = []string{v}
+		}
+		var list []string
+		for _, name := range names {
+			list = append(list, fmt.Sprintf("arn:aws:elasticloadbalancing:%s:%s:loadbalancer/%s", call.Region, wire.AccountID, name))
+		}
+		if len(list) > 0 {
+			return list
+		}
 	case "elbv2":
 		for _, name := range []string{"ListenerArn", "TargetGroupArn", "LoadBalancerArn"} {
 			if v := member(name); v != "" {

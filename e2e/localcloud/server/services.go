@@ -8,9 +8,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"aicluster/e2e/localcloud/autoscaling"
-	"aicluster/e2e/localcloud/controllers"
 	"aicluster/e2e/localcloud/ec2"
 	"aicluster/e2e/localcloud/eks"
+	"aicluster/e2e/localcloud/elb"
 	"aicluster/e2e/localcloud/elbv2"
 	"aicluster/e2e/localcloud/iam"
 	"aicluster/e2e/localcloud/logs"
@@ -27,6 +27,7 @@ type services struct {
 	sts         *sts.Service
 	ec2         *ec2.Service
 	autoscaling *autoscaling.Service
+	elb         *elb.Service
 	elbv2       *elbv2.Service
 	logs        *logs.Service
 	ssm         *ssm.Service
@@ -59,17 +60,17 @@ func newServices(c *Cloud) (*services, error) {
 	s.sts = sts.New(s.iam)
 	s.ec2 = ec2.New(c.clock, s.iam)
 	s.autoscaling = autoscaling.New(c.clock, s.ec2, s.iam)
+	s.elb = elb.New(c.clock, s.ec2, s.iam)
 	s.elbv2 = elbv2.New(c.clock, s.ec2, s.iam)
 	s.logs = logs.New()
 	s.ssm = ssm.New(s.ec2)
 	s.quotas = servicequotas.New(s.ec2)
 	s.eks = eks.New(eks.Options{
 		Clock: c.clock, IAM: s.iam, EC2: s.ec2, AutoScaling: s.autoscaling, Logs: s.logs,
-		LoadBalancers: func(region string) controllers.LoadBalancers { return s.eks.NetworkLoadBalancers(c.sdk(region)) },
-		Dir:           c.path("clusters"), Executable: c.opts.Executable, BaseURL: c.url,
+		SDK: c.sdk, Dir: c.path("clusters"), Executable: c.opts.Executable, BaseURL: c.url,
 		HealthyGPUs: c.faults.HealthyGPUs,
 	})
-	for _, service := range []interface{ Register(*wire.Server) }{s.iam, s.sts, s.ec2, s.autoscaling, s.elbv2, s.logs, s.ssm, s.quotas, s.eks} {
+	for _, service := range []interface{ Register(*wire.Server) }{s.iam, s.sts, s.ec2, s.autoscaling, s.elb, s.elbv2, s.logs, s.ssm, s.quotas, s.eks} {
 		service.Register(c.wire)
 	}
 	return &s, nil
@@ -87,7 +88,7 @@ func (c *Cloud) sdk(region string) aws.Config {
 func (s *services) inventory() map[string][]string {
 	all := map[string][]string{}
 	for name, service := range map[string]interface{ Inventory() []string }{
-		"iam": s.iam, "ec2": s.ec2, "autoscaling": s.autoscaling, "elbv2": s.elbv2, "logs": s.logs, "ssm": s.ssm, "eks": s.eks, "s3": s.s3,
+		"iam": s.iam, "ec2": s.ec2, "autoscaling": s.autoscaling, "elb": s.elb, "elbv2": s.elbv2, "logs": s.logs, "ssm": s.ssm, "eks": s.eks, "s3": s.s3,
 	} {
 		all[name] = append([]string{}, service.Inventory()...) // [] rather than null
 	}
@@ -99,6 +100,7 @@ func (s *services) close(ctx context.Context) error {
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.s3.Stop(ctx) }()
 	err := errors.Join(s.eks.Close(ctx), s.autoscaling.Close(ctx))
+	s.elb.Close()
 	s.elbv2.Close()
 	s.ec2.Close()
 	return errors.Join(err, <-stopped)
