@@ -199,7 +199,7 @@ func (a *EKSAddon) versionChange() (engine.Change, bool) {
 func (a *EKSAddon) describe(ctx context.Context) error {
 	a.live, a.roleARN = nil, ""
 	out, err := a.api.DescribeAddon(ctx, &eks.DescribeAddonInput{ClusterName: aws.String(a.cluster.Name()), AddonName: aws.String(a.spec.Name)})
-	if cloud.IsNotFound(err) {
+	if cloud.IsAbsent(err) {
 		return nil
 	}
 	if err != nil {

@@ -81,7 +81,7 @@ func (i *PodIdentity) find(ctx context.Context) error {
 	i.live = nil
 	list, err := i.api.ListPodIdentityAssociations(ctx, &eks.ListPodIdentityAssociationsInput{
 		ClusterName: aws.String(i.cluster.Name()), Namespace: aws.String(i.namespace), ServiceAccount: aws.String(i.serviceAccount)})
-	if cloud.IsNotFound(err) {
+	if cloud.IsAbsent(err) {
 		return nil
 	}
 	if err != nil {

@@ -26,7 +26,7 @@ func DiscoverAddons(ctx context.Context, api EKSAPI, cluster string, known ...st
 	pages := eks.NewListAddonsPaginator(api, &eks.ListAddonsInput{ClusterName: &cluster})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
-		if cloud.IsNotFound(err) {
+		if cloud.IsAbsent(err) {
 			return nil, nil
 		}
 		if err != nil {

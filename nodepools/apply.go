@@ -200,6 +200,9 @@ func (g *NodeGroup) waitUpdate(ctx context.Context, doing string, update *types.
 		out, err := g.eks.DescribeUpdate(ctx, &eks.DescribeUpdateInput{
 			Name: aws.String(g.cluster.Name()), NodegroupName: &g.pool.Name, UpdateId: update.Id,
 		})
+		if cloud.IsUnsupported(err) {
+			return true, nil // the node group's own state has to do
+		}
 		if err != nil {
 			return true, err
 		}

@@ -348,6 +348,7 @@ func (ground) Observe(context.Context) (engine.Observation, error) { return engi
 func (ground) Apply(context.Context, engine.Progress) error        { return nil }
 func (ground) Delete(context.Context, engine.Progress) error       { return nil }
 func (ground) Name() string                                        { return "demo" }
+func (g ground) Exists() bool                                      { return g.ready }
 func (g ground) Ready() bool                                       { return g.ready }
 func (g ground) TargetVersion() string                             { return g.version }
 func (ground) ARN() string                                         { return "arn:aws:iam::1:role/nodes" }

@@ -39,6 +39,8 @@ type AutoScalingAPI interface {
 type Cluster interface {
 	engine.Resource
 	Name() string
+	// Exists tells, after the cluster was observed or applied, whether it is there.
+	Exists() bool
 	// Ready tells whether node groups can be read and made.
 	Ready() bool
 	// TargetVersion is the Kubernetes version that nodes are to have.

@@ -438,7 +438,7 @@ func TestDiscoverAndRemove(t *testing.T) {
 		orphan, _ := pair(f, blueprints.NodePool{Name: "orphan"}) // its node group is gone
 		converge(t, orphan)
 		f.groups["foreign"] = &types.Nodegroup{NodegroupName: aws.String("foreign")}
-		pools, err := Discover(t.Context(), f, f, "demo")
+		pools, err := Discover(t.Context(), f, f, ground{ready: true})
 		if err != nil || strings.Join(pools, " ") != "gpu orphan" {
 			t.Fatalf("pools %v, %v", pools, err)
 		}

@@ -18,37 +18,47 @@ import (
 // Discover lists the pools that exist of a cluster, by their node groups and
 // launch templates that carry its ownership tag, sorted. A pool whose node group
 // is gone but whose launch template is not is among them.
-func Discover(ctx context.Context, eksAPI EKSAPI, ec2API EC2API, cluster string) ([]string, error) {
+func Discover(ctx context.Context, eksAPI EKSAPI, ec2API EC2API, cluster Cluster) ([]string, error) {
 	pools := map[string]bool{}
-	pages := eks.NewListNodegroupsPaginator(eksAPI, &eks.ListNodegroupsInput{ClusterName: &cluster})
+	if cluster.Exists() {
+		if err := ownGroups(ctx, eksAPI, cluster.Name(), pools); err != nil {
+			return nil, err
+		}
+	}
+	templates, err := findTemplates(ctx, ec2API, cloud.Filter("tag:"+cloud.TagCluster, cluster.Name()))
+	if err != nil {
+		return nil, cloud.Wrap(cluster.ID(), "listing launch templates", err)
+	}
+	for _, t := range templates {
+		if pool, ok := strings.CutPrefix(aws.ToString(t.LaunchTemplateName), TemplateName(cluster.Name(), "")); ok {
+			pools[pool] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(pools)), nil
+}
+
+// ownGroups adds the names of the node groups that carry the ownership tag.
+func ownGroups(ctx context.Context, api EKSAPI, cluster string, pools map[string]bool) error {
+	pages := eks.NewListNodegroupsPaginator(api, &eks.ListNodegroupsInput{ClusterName: &cluster})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if cloud.IsNotFound(err) {
-			break
+			return nil
 		}
 		if err != nil {
-			return nil, cloud.Wrap("cluster/"+cluster, "listing node groups", err)
+			return cloud.Wrap("cluster/"+cluster, "listing node groups", err)
 		}
 		for _, name := range page.Nodegroups {
-			ng, err := describe(ctx, eksAPI, cluster, name)
+			ng, err := describe(ctx, api, cluster, name)
 			if err != nil {
-				return nil, cloud.Wrap("nodepool/"+name, "reading the node group", err)
+				return cloud.Wrap("nodepool/"+name, "reading the node group", err)
 			}
 			if ng != nil && ng.Tags[cloud.TagCluster] == cluster {
 				pools[name] = true
 			}
 		}
 	}
-	templates, err := findTemplates(ctx, ec2API, cloud.Filter("tag:"+cloud.TagCluster, cluster))
-	if err != nil {
-		return nil, cloud.Wrap("cluster/"+cluster, "listing launch templates", err)
-	}
-	for _, t := range templates {
-		if pool, ok := strings.CutPrefix(aws.ToString(t.LaunchTemplateName), TemplateName(cluster, "")); ok {
-			pools[pool] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(pools)), nil
+	return nil
 }
 
 // Removed is a pool that exists and is in no blueprint: its node group and

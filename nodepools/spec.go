@@ -41,8 +41,11 @@ func (g *NodeGroup) request() *eks.CreateNodegroupInput {
 		UpdateConfig:       updateConfig(g.pool),
 		ClientRequestToken: aws.String(cloud.NewToken()),
 	}
-	if g.pool.AMIRelease != "" {
+	switch version := g.cluster.TargetVersion(); {
+	case g.pool.AMIRelease != "":
 		in.ReleaseVersion = &g.pool.AMIRelease
+	case version != "":
+		in.Version = &version
 	}
 	return in
 }

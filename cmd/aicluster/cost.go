@@ -81,7 +81,7 @@ func (c *costs) addControlPlane(ctx context.Context, api eks.DescribeClusterVers
 	}
 	c.controlPlane = controlPlanePrice
 	versions, err := controlplane.Versions(ctx, api)
-	if err != nil {
+	if err != nil && !cloud.IsUnsupported(err) {
 		return err
 	}
 	if slices.ContainsFunc(versions, func(v controlplane.Version) bool { return v.Name == cluster.Version() && v.Extended }) {

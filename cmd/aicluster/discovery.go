@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 
-	"golang.org/x/sync/errgroup"
-
 	"aicluster/addons"
 	"aicluster/blueprints"
 	"aicluster/nodepools"
@@ -21,10 +19,11 @@ type discovery interface {
 	layout(ctx context.Context, b *blueprints.Blueprint, teardown bool) (network.Layout, error)
 	// network is where a living cluster stands.
 	network(ctx context.Context, cluster string) (blueprints.Network, error)
-	admins(ctx context.Context, cluster string) ([]string, error)
-	pools(ctx context.Context, cluster string) ([]string, error)
-	// addons lists EKS's add-ons besides the known ones. It comes before releases,
-	// which reads in the cluster.
+	// admins looks at the cluster, too, and comes before what follows: what lives in
+	// a cluster need not be looked for without one.
+	admins(ctx context.Context, cluster *controlplane.Cluster) ([]string, error)
+	pools(ctx context.Context, cluster *controlplane.Cluster) ([]string, error)
+	// addons lists EKS's add-ons besides the known ones.
 	addons(ctx context.Context, cluster *controlplane.Cluster, known ...string) ([]string, error)
 	releases(ctx context.Context, cluster *controlplane.Cluster) ([]addons.ReleaseName, error)
 	buckets(ctx context.Context, owner cloud.Owner, region string) ([]string, error)
@@ -55,26 +54,22 @@ func (d awsDiscovery) network(ctx context.Context, cluster string) (blueprints.N
 	return controlplane.LiveNetwork(ctx, d.clients.EKS, cluster)
 }
 
-func (d awsDiscovery) admins(ctx context.Context, cluster string) ([]string, error) {
-	return controlplane.DiscoverAdmins(ctx, d.clients.EKS, cluster)
+func (d awsDiscovery) admins(ctx context.Context, cluster *controlplane.Cluster) ([]string, error) {
+	if _, err := cluster.Observe(ctx); err != nil || !cluster.Exists() {
+		return nil, err
+	}
+	return controlplane.DiscoverAdmins(ctx, d.clients.EKS, cluster.Name())
 }
 
-func (d awsDiscovery) pools(ctx context.Context, cluster string) ([]string, error) {
+func (d awsDiscovery) pools(ctx context.Context, cluster *controlplane.Cluster) ([]string, error) {
 	return nodepools.Discover(ctx, d.clients.EKS, d.clients.EC2, cluster)
 }
 
 func (d awsDiscovery) addons(ctx context.Context, cluster *controlplane.Cluster, known ...string) ([]string, error) {
-	var live []string
-	calls, ctx := errgroup.WithContext(ctx)
-	calls.Go(func() (err error) {
-		live, err = addons.DiscoverAddons(ctx, d.clients.EKS, cluster.Name(), known...)
-		return err
-	})
-	calls.Go(func() error {
-		_, err := cluster.Observe(ctx)
-		return err
-	})
-	return live, calls.Wait()
+	if !cluster.Exists() {
+		return nil, nil
+	}
+	return addons.DiscoverAddons(ctx, d.clients.EKS, cluster.Name(), known...)
 }
 
 func (d awsDiscovery) releases(ctx context.Context, cluster *controlplane.Cluster) ([]addons.ReleaseName, error) {
@@ -97,11 +92,11 @@ func (i imagination) network(context.Context, string) (blueprints.Network, error
 	return blueprints.Network{}, nil
 }
 
-func (i imagination) admins(context.Context, string) ([]string, error) {
+func (i imagination) admins(context.Context, *controlplane.Cluster) ([]string, error) {
 	return []string{i.site.IAM("role/removed")}, nil
 }
 
-func (i imagination) pools(context.Context, string) ([]string, error) {
+func (i imagination) pools(context.Context, *controlplane.Cluster) ([]string, error) {
 	return []string{"removed"}, nil
 }
 

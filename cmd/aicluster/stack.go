@@ -144,7 +144,7 @@ func (s *builder) addControlPlane(ctx context.Context) error {
 	for _, admin := range s.blueprint.Cluster.Admins {
 		s.add(controlplane.NewAccessEntry(s.cluster, admin))
 	}
-	live, err := s.discovery.admins(ctx, s.owner.Cluster)
+	live, err := s.discovery.admins(ctx, s.cluster)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 
 // addRemovedPools: pools that exist and are not in the blueprint any more.
 func (s *builder) addRemovedPools(ctx context.Context) error {
-	live, err := s.discovery.pools(ctx, s.owner.Cluster)
+	live, err := s.discovery.pools(ctx, s.cluster)
 	if err != nil {
 		return err
 	}

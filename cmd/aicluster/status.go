@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -112,13 +113,10 @@ func (s *session) statusDocument(ctx context.Context, planErr error) statusDocum
 	c, m := s.stack.cluster, s.blueprint.Metadata
 	d := statusDocument{
 		Cluster:   clusterStatus{Name: m.Name, Region: m.Region, Account: s.identity.Account, Status: c.Status(), Version: c.Version(), Endpoint: c.Endpoint()},
-		NodePools: []poolStatus{}, Addons: []addonStatus{}, Models: []modelstore.Stored{}, Ingress: []string{}, Errors: ui.Failures(planErr),
+		NodePools: []poolStatus{}, Addons: []addonStatus{}, Models: []modelstore.Stored{}, Ingress: []string{},
 	}
-	failed := func(err error) {
-		if err != nil {
-			d.Errors = append(d.Errors, ui.Failures(err)...)
-		}
-	}
+	errs := []error{planErr}
+	failed := func(err error) { errs = append(errs, err) }
 	nodes, err := listNodes(ctx, s.stack.cluster, nodegroupLabel)
 	failed(err)
 	d.NodePools = append(d.NodePools, s.poolStatuses(nodes)...)
@@ -138,6 +136,7 @@ func (s *session) statusDocument(ctx context.Context, planErr error) statusDocum
 	d.Ingress = append(d.Ingress, addresses...)
 	cost := s.costNow(ctx)
 	d.CostPerHour, d.CostSource = cost.Total(), cost.Source()
+	d.Errors = ui.Failures(errors.Join(errs...))
 	return d
 }
 

@@ -53,11 +53,14 @@ func Wrap(resource, doing string, err error) error {
 	}
 	e := &Error{Resource: resource, Doing: doing, Err: err, Message: err.Error(), RequestID: requestID(err), Hint: hint(err)}
 	var api smithy.APIError
-	if errors.As(err, &api) {
+	switch {
+	case IsUnsupported(err):
+		e.Message = unsupported(err)
+	case errors.As(err, &api):
 		e.Code, e.Message = api.ErrorCode(), api.ErrorMessage()
-		return e
+	default:
+		e.Message = plain(err)
 	}
-	e.Message = plain(err)
 	return e
 }
 
@@ -90,6 +93,8 @@ func hint(err error) string {
 	var dns *net.DNSError
 	var dial *net.OpError
 	switch {
+	case IsUnsupported(err):
+		return "it stands in for AWS, but not in this: leave that part out of the blueprint, or unset AWS_ENDPOINT_URL to go to AWS"
 	case isNoCredentials(err):
 		return "log in (aws sso login), set AWS_PROFILE, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 	case hasCode(err, expiredCodes...):
@@ -111,7 +116,7 @@ func hint(err error) string {
 var (
 	expiredCodes           = []string{"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 	invalidCredentialCodes = []string{"InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
-	accessCodes            = []string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+	accessCodes            = []string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden"} // the last: S3 to HEAD
 
 	// Capacity codes of EC2 fleets and Auto Scaling.
 	capacityCodes = []string{"InsufficientInstanceCapacity", "UnfulfillableCapacity", "InsufficientHostCapacity", "ReservationCapacityExceeded", "Unsupported"}

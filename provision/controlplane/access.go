@@ -46,7 +46,7 @@ func DiscoverAdmins(ctx context.Context, api API, cluster string) ([]string, err
 	pages := eks.NewListAccessEntriesPaginator(api, &eks.ListAccessEntriesInput{ClusterName: &cluster})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
-		if cloud.IsNotFound(err) {
+		if cloud.IsAbsent(err) {
 			return nil, nil
 		}
 		if err != nil {
@@ -93,7 +93,7 @@ func (a *AccessEntry) Observe(ctx context.Context) (engine.Observation, error) {
 		return engine.Observation{}, nil
 	}
 	out, err := a.cluster.api.DescribeAccessEntry(ctx, &eks.DescribeAccessEntryInput{ClusterName: aws.String(a.cluster.Name()), PrincipalArn: &a.principal})
-	if cloud.IsNotFound(err) {
+	if cloud.IsAbsent(err) {
 		return engine.Observation{}, nil
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ package controlplane
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"net/http"
 
@@ -168,6 +169,10 @@ const (
 func (c *Cluster) RESTConfig() (*rest.Config, error) {
 	if c.Endpoint() == "" || len(c.CA()) == 0 {
 		return nil, cloud.Fail(c.ID(), "connecting", "the cluster has no API endpoint yet", "wait until it is active: 'aicluster up' does")
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(c.CA()) {
+		return nil, cloud.Fail(c.ID(), "connecting", "the certificate of its API is none: what answers as EKS has no Kubernetes behind it",
+			"what runs on the cluster cannot be read, made or checked here; all else can")
 	}
 	return &rest.Config{
 		Host:            c.Endpoint(),

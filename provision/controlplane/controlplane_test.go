@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func TestClusterLife(t *testing.T) {
 			t.Errorf("calls %v, tags %v", f.calls, f.cluster.Tags)
 		}
 		config, err := c.RESTConfig()
-		if err != nil || config.Host != "https://demo.eks" || string(config.CAData) != "PEM" {
+		if err != nil || config.Host != "https://demo.eks" || !bytes.Equal(config.CAData, clusterCA()) {
 			t.Errorf("REST config %+v, %v", config, err)
 		}
 		if err := c.Delete(t.Context(), quiet); err != nil || f.cluster != nil {

@@ -2,7 +2,12 @@ package controlplane
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/pem"
+	"math/big"
 	"net/http"
 	"testing"
 	"time"
@@ -64,7 +69,7 @@ func (f *fakeEKS) DescribeCluster(context.Context, *eks.DescribeClusterInput, ..
 				f.cluster.Status = f.fate
 			}
 			f.cluster.Endpoint = aws.String("https://demo.eks")
-			f.cluster.CertificateAuthority = &types.Certificate{Data: aws.String(base64.StdEncoding.EncodeToString([]byte("PEM")))}
+			f.cluster.CertificateAuthority = &types.Certificate{Data: aws.String(base64.StdEncoding.EncodeToString(clusterCA()))}
 		case types.ClusterStatusDeleting:
 			f.cluster = nil
 		}
@@ -337,4 +342,15 @@ func (f *fakeEKS) count(op string) int {
 		}
 	}
 	return n
+}
+
+// clusterCA is a certificate as EKS gives one, in PEM.
+func clusterCA() []byte {
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kubernetes"}, IsCA: true}
+	der, err := x509.CreateCertificate(nil, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }

@@ -79,6 +79,9 @@ func (c *Cluster) waitUpdate(ctx context.Context, doing string, update *types.Up
 	}
 	err := cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
 		out, err := c.api.DescribeUpdate(ctx, &eks.DescribeUpdateInput{Name: aws.String(c.Name()), UpdateId: update.Id})
+		if cloud.IsUnsupported(err) {
+			return true, nil // the cluster's own state has to do
+		}
 		if err != nil {
 			return true, err
 		}

@@ -50,12 +50,16 @@ func Versions(ctx context.Context, api eks.DescribeClusterVersionsAPIClient) ([]
 }
 
 // CheckVersion fails if EKS does not offer a Kubernetes version. The empty
-// version stands for EKS's default.
+// version stands for EKS's default. Where the endpoint cannot say, the calls
+// that take the version have to.
 func CheckVersion(ctx context.Context, api eks.DescribeClusterVersionsAPIClient, version string) error {
 	if version == "" {
 		return nil
 	}
 	versions, err := Versions(ctx, api)
+	if cloud.IsUnsupported(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type fakeRole struct {
 	attached []string
 	inline   map[string]string
 	profiles []string
+	path     string
 }
 
 func apiError(code string) error { return &smithy.GenericAPIError{Code: code, Message: "as IAM says"} }
@@ -52,6 +53,16 @@ func (f *fakeIAM) GetRole(_ context.Context, in *iam.GetRoleInput, _ ...func(*ia
 	return &iam.GetRoleOutput{Role: &types.Role{
 		Arn: aws.String("arn:aws:iam::1:role/" + *in.RoleName), AssumeRolePolicyDocument: aws.String(url.PathEscape(r.trust)), Tags: r.tags,
 	}}, nil
+}
+
+func (f *fakeIAM) ListRoles(_ context.Context, in *iam.ListRolesInput, _ ...func(*iam.Options)) (*iam.ListRolesOutput, error) {
+	out := &iam.ListRolesOutput{}
+	for name, r := range f.roles {
+		if strings.HasPrefix(r.path, *in.PathPrefix) {
+			out.Roles = append(out.Roles, types.Role{RoleName: aws.String(name), Arn: aws.String("arn:aws:iam::1:role" + r.path + name)})
+		}
+	}
+	return out, nil
 }
 
 func (f *fakeIAM) CreateRole(_ context.Context, in *iam.CreateRoleInput, _ ...func(*iam.Options)) (*iam.CreateRoleOutput, error) {
@@ -169,8 +180,8 @@ func (f *fakeIAM) DeleteRole(_ context.Context, in *iam.DeleteRoleInput, _ ...fu
 
 func (f *fakeIAM) CreateServiceLinkedRole(_ context.Context, in *iam.CreateServiceLinkedRoleInput, _ ...func(*iam.Options)) (*iam.CreateServiceLinkedRoleOutput, error) {
 	f.calls = append(f.calls, "CreateServiceLinkedRole")
-	name := linkedRoleName(*in.AWSServiceName)
-	f.roles[name] = &fakeRole{}
+	const name = "AWSServiceRoleForEC2Spot"
+	f.roles[name] = &fakeRole{path: "/aws-service-role/" + *in.AWSServiceName + "/"}
 	return &iam.CreateServiceLinkedRoleOutput{Role: &types.Role{Arn: aws.String("arn:aws:iam::1:role/" + name)}}, nil
 }
 

@@ -29,24 +29,6 @@ func NewServiceLinkedRole(api API, service string) *ServiceLinkedRole {
 	return &ServiceLinkedRole{api: api, service: service}
 }
 
-// linkedRoleName is what AWS calls the service-linked role of a service
-// (service authorization guides of EKS, EC2 Auto Scaling and EC2).
-func linkedRoleName(service string) string {
-	switch service {
-	case "eks.amazonaws.com":
-		return "AWSServiceRoleForAmazonEKS"
-	case "eks-nodegroup.amazonaws.com":
-		return "AWSServiceRoleForAmazonEKSNodegroup"
-	case "autoscaling.amazonaws.com":
-		return "AWSServiceRoleForAutoScaling"
-	case "elasticloadbalancing.amazonaws.com":
-		return "AWSServiceRoleForElasticLoadBalancing"
-	case "spot.amazonaws.com":
-		return "AWSServiceRoleForEC2Spot"
-	}
-	return ""
-}
-
 // ID implements [engine.Resource].
 func (r *ServiceLinkedRole) ID() string { return "service-linked-role/" + r.service }
 
@@ -59,27 +41,24 @@ func (r *ServiceLinkedRole) ARN() string { return r.arn }
 // Observe implements [engine.Resource].
 func (r *ServiceLinkedRole) Observe(ctx context.Context) (engine.Observation, error) {
 	r.arn = ""
-	name := linkedRoleName(r.service)
-	if name == "" {
-		return engine.Observation{}, cloud.Fail(r.ID(), "reading the role", "the name of this service's role is not known", "")
+	// By path, which has the service in it; the names follow no rule.
+	out, err := r.api.ListRoles(ctx, &iam.ListRolesInput{PathPrefix: aws.String("/aws-service-role/" + r.service + "/")})
+	if err != nil {
+		return engine.Observation{}, cloud.Wrap(r.ID(), "looking for the role", err)
 	}
-	out, err := r.api.GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
-	if cloud.IsNotFound(err) {
+	if len(out.Roles) == 0 {
 		return engine.Observation{}, nil
 	}
-	if err != nil {
-		return engine.Observation{}, cloud.Wrap(r.ID(), "reading the role", err)
-	}
-	r.arn = aws.ToString(out.Role.Arn)
+	r.arn = aws.ToString(out.Roles[0].Arn)
 	return engine.Observation{
-		Exists: true, Detail: name,
+		Exists: true, Detail: aws.ToString(out.Roles[0].RoleName),
 		Keep: "it belongs to the account, which has one for everything that uses " + r.service,
 	}, nil
 }
 
 // Apply implements [engine.Resource].
 func (r *ServiceLinkedRole) Apply(ctx context.Context, p engine.Progress) error {
-	p("creating %s", linkedRoleName(r.service))
+	p("creating the account's role for %s", r.service)
 	out, err := r.api.CreateServiceLinkedRole(ctx, &iam.CreateServiceLinkedRoleInput{AWSServiceName: &r.service})
 	if err == nil {
 		r.arn = aws.ToString(out.Role.Arn)

@@ -55,12 +55,11 @@ func (r *Role) Permissions(s cloud.Site) []cloud.Permission {
 	return list
 }
 
-// Permissions implements [cloud.Permitted]. IAM knows the path of a role only
-// when the role exists, so that it is asked for under two ARNs.
+// Permissions implements [cloud.Permitted].
 func (r *ServiceLinkedRole) Permissions(s cloud.Site) []cloud.Permission {
 	linked := s.IAM("role/aws-service-role/*")
 	return []cloud.Permission{
-		{Sid: "ReadServiceLinkedRoles", Actions: []string{"iam:GetRole"}, Resources: []string{linked, s.IAM("role/AWSServiceRoleFor*")}},
+		cloud.Find("iam:ListRoles"),
 		{
 			Sid: "MakeServiceLinkedRoles", Actions: []string{"iam:CreateServiceLinkedRole"}, Resources: []string{linked},
 			Conditions: cloud.Conditions{"StringEquals": {"iam:AWSServiceName": {r.service}}},

@@ -21,6 +21,7 @@ import (
 
 // API is what this package uses of IAM.
 type API interface {
+	iam.ListRolesAPIClient
 	iam.ListAttachedRolePoliciesAPIClient
 	iam.ListRolePoliciesAPIClient
 	iam.ListInstanceProfilesForRoleAPIClient

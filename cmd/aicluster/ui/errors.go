@@ -39,19 +39,26 @@ func Failures(err error) []Failure {
 	return out
 }
 
-// split takes joined errors apart.
+// split takes joined errors apart. What several resources met with is one cause
+// and said once.
 func split(err error) []error {
-	if err == nil {
-		return nil
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []error
-		for _, e := range joined.Unwrap() {
-			all = append(all, split(e)...)
+	var all []error
+	said := map[string]bool{}
+	var add func(error)
+	add = func(err error) {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, e := range joined.Unwrap() {
+				add(e)
+			}
+			return
 		}
-		return all
+		if err != nil && !said[err.Error()] {
+			said[err.Error()] = true
+			all = append(all, err)
+		}
 	}
-	return []error{err}
+	add(err)
+	return all
 }
 
 // ErrorDocument is the JSON of a command that reads and failed.

@@ -123,7 +123,7 @@ func TestLiveProgressShowsEndings(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	err := errors.Join(capacityError(), errors.New("something else"))
+	err := errors.Join(capacityError(), errors.New("something else"), errors.Join(capacityError()))
 	c, _, errs := testConsole()
 	c.ShowError(err)
 	golden(t, "errors.txt", errs.String())
