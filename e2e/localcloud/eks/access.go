@@ -18,7 +18,7 @@ import (
 // entry is an access entry with its policies.
 type entry struct {
 	types.AccessEntry
-	token    string
+	request  request // that made it
 	policies []types.AssociatedAccessPolicy
 }
 
@@ -142,7 +142,14 @@ func (s *Service) CreateAccessEntry(ctx context.Context, in *eks.CreateAccessEnt
 	if kind != "STANDARD" && (len(in.KubernetesGroups) > 0 || in.Username != nil) {
 		return nil, invalidParameter(*in.ClusterName, "", "The specified access entry type %s does not support kubernetesGroups or username.", kind)
 	}
-	if err := checkGroups(*in.ClusterName, in.KubernetesGroups); err != nil {
+	// "For nodes … the only valid ARN is IAM roles" (reference of CreateAccessEntry).
+	if kind != "STANDARD" && !strings.Contains(p, ":role/") {
+		return nil, invalidParameter(*in.ClusterName, "", "The specified principalArn is invalid: invalid principal.")
+	}
+	if err := checkNames(*in.ClusterName, in.KubernetesGroups, in.Username); err != nil {
+		return nil, err
+	}
+	if err := checkNewTags(*in.ClusterName, "", in.Tags); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -152,25 +159,31 @@ func (s *Service) CreateAccessEntry(ctx context.Context, in *eks.CreateAccessEnt
 		return nil, err
 	}
 	if old := c.entries[p]; old != nil {
-		if deref(in.ClientRequestToken) != "" && old.token == *in.ClientRequestToken {
-			return &eks.CreateAccessEntryOutput{AccessEntry: old.output()}, nil
+		if again, err := old.request.again(requestOf(in.ClientRequestToken, in), c.key.name, ""); again || err != nil {
+			return &eks.CreateAccessEntryOutput{AccessEntry: old.output()}, err
 		}
 		return nil, inUse(c.key.name, "", "The specified access entry resource is already in use on this cluster.")
 	}
 	e := c.newEntry(p, kind, deref(in.Username), in.KubernetesGroups)
-	e.token = deref(in.ClientRequestToken)
+	e.request = requestOf(in.ClientRequestToken, in)
 	for k, v := range in.Tags {
 		e.Tags[k] = v
 	}
 	return &eks.CreateAccessEntryOutput{AccessEntry: e.output()}, nil
 }
 
-func checkGroups(cluster string, groups []string) error {
-	for _, g := range groups {
-		for _, reserved := range []string{"system:", "eks:", "aws:", "amazon:", "iam:"} {
+// checkNames refuses the groups and the user name that are the cluster's own
+// (user guide, "Create access entries"; the words for the user name follow those
+// for groups).
+func checkNames(cluster string, groups []string, user *string) error {
+	for _, reserved := range []string{"system:", "eks:", "aws:", "amazon:", "iam:"} {
+		for _, g := range groups {
 			if strings.HasPrefix(g, reserved) {
 				return invalidParameter(cluster, "", "The kubernetes group name %s is invalid, it cannot start with %s", g, reserved)
 			}
+		}
+		if strings.HasPrefix(deref(user), reserved) {
+			return invalidParameter(cluster, "", "The username %s is invalid, it cannot start with %s", *user, reserved)
 		}
 	}
 	return nil
@@ -211,7 +224,7 @@ func (e *entry) policy(arn string) int {
 
 // UpdateAccessEntry changes groups and user name.
 func (s *Service) UpdateAccessEntry(ctx context.Context, in *eks.UpdateAccessEntryInput) (*eks.UpdateAccessEntryOutput, error) {
-	if err := checkGroups(*in.ClusterName, in.KubernetesGroups); err != nil {
+	if err := checkNames(*in.ClusterName, in.KubernetesGroups, in.Username); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()

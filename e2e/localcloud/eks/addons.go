@@ -29,11 +29,11 @@ const addonGrace = 5 * time.Minute
 
 // addon is an EKS add-on; its fields are guarded by [Service].mu.
 type addon struct {
-	data  types.Addon
-	token string
-	ctx   context.Context // ends when the deletion begins
-	stop  context.CancelFunc
-	done  chan struct{}
+	data    types.Addon
+	request request         // that made it
+	ctx     context.Context // ends when the deletion begins
+	stop    context.CancelFunc
+	done    chan struct{}
 }
 
 func (a *addon) output(c *cluster) *types.Addon {
@@ -46,13 +46,11 @@ func (a *addon) output(c *cluster) *types.Addon {
 
 // CreateAddon installs an add-on: CREATING until its pods are healthy.
 func (s *Service) CreateAddon(ctx context.Context, in *eks.CreateAddonInput) (*eks.CreateAddonOutput, error) {
-	if in.ServiceAccountRoleArn != nil && len(in.PodIdentityAssociations) > 0 {
-		return nil, invalidParameter(*in.ClusterName, "", "ServiceAccountRoleArn and PodIdentityAssociations cannot be specified at the same time")
+	if err := checkNewTags(*in.ClusterName, "", in.Tags); err != nil {
+		return nil, err
 	}
-	for _, p := range in.PodIdentityAssociations {
-		if err := s.checkPodRole(*in.ClusterName, *p.RoleArn); err != nil {
-			return nil, err
-		}
+	if err := s.checkAddonRoles(*in.ClusterName, *in.AddonName, in.ServiceAccountRoleArn, in.PodIdentityAssociations); err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,8 +60,8 @@ func (s *Service) CreateAddon(ctx context.Context, in *eks.CreateAddonInput) (*e
 	}
 	name := *in.AddonName
 	if old := c.addons[name]; old != nil {
-		if deref(in.ClientRequestToken) != "" && old.token == *in.ClientRequestToken {
-			return &eks.CreateAddonOutput{Addon: old.output(c)}, nil
+		if again, err := old.request.again(requestOf(in.ClientRequestToken, in), c.key.name, ""); again || err != nil {
+			return &eks.CreateAddonOutput{Addon: old.output(c)}, err
 		}
 		return nil, &types.ResourceInUseException{Message: aws.String("Addon already exists."), ClusterName: in.ClusterName, AddonName: in.AddonName}
 	}
@@ -71,7 +69,7 @@ func (s *Service) CreateAddon(ctx context.Context, in *eks.CreateAddonInput) (*e
 	if err != nil {
 		return nil, err
 	}
-	a := &addon{token: deref(in.ClientRequestToken), done: make(chan struct{}), data: types.Addon{
+	a := &addon{request: requestOf(in.ClientRequestToken, in), done: make(chan struct{}), data: types.Addon{
 		AddonName: in.AddonName, ClusterName: in.ClusterName, AddonVersion: &version, ConfigurationValues: in.ConfigurationValues,
 		AddonArn:  aws.String(arn(c.key.region, "addon/"+c.key.name+"/"+name+"/"+uuid.NewString())),
 		CreatedAt: now(), ModifiedAt: now(), Status: types.AddonStatusCreating, Health: &types.AddonHealth{Issues: []types.AddonIssue{}},
@@ -88,6 +86,24 @@ func (s *Service) CreateAddon(ctx context.Context, in *eks.CreateAddonInput) (*e
 	c.addons[name] = a
 	c.work.Go(func() { s.keepAddon(c, a, in.ResolveConflicts) })
 	return &eks.CreateAddonOutput{Addon: a.output(c)}, nil
+}
+
+// checkAddonRoles refuses roles that an add-on cannot be given: of both kinds at
+// once, or for a service account that takes none (CreateAddon's reference; words
+// not found).
+func (s *Service) checkAddonRoles(cluster, name string, role *string, associations []types.AddonPodIdentityAssociations) error {
+	if role != nil && len(associations) > 0 {
+		return invalidParameter(cluster, "", "ServiceAccountRoleArn and PodIdentityAssociations cannot be specified at the same time")
+	}
+	for _, p := range associations {
+		if info, ok := addonInfos()[name]; ok && info.account != *p.ServiceAccount {
+			return invalidParameter(cluster, "", "Addon %s does not support a pod identity association for service account %s", name, *p.ServiceAccount)
+		}
+		if err := s.checkPodRole(cluster, *p.RoleArn); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // setAssociations replaces the add-on's pod identity associations; s.mu is held.
@@ -226,10 +242,8 @@ func (s *Service) ListAddons(ctx context.Context, in *eks.ListAddonsInput) (*eks
 
 // UpdateAddon changes version, configuration or roles.
 func (s *Service) UpdateAddon(ctx context.Context, in *eks.UpdateAddonInput) (*eks.UpdateAddonOutput, error) {
-	for _, p := range in.PodIdentityAssociations {
-		if err := s.checkPodRole(*in.ClusterName, *p.RoleArn); err != nil {
-			return nil, err
-		}
+	if err := s.checkAddonRoles(*in.ClusterName, *in.AddonName, in.ServiceAccountRoleArn, in.PodIdentityAssociations); err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -237,8 +251,9 @@ func (s *Service) UpdateAddon(ctx context.Context, in *eks.UpdateAddonInput) (*e
 	if err != nil {
 		return nil, err
 	}
-	if u := c.repeated(in.ClientRequestToken, "", *in.AddonName); u != nil {
-		return &eks.UpdateAddonOutput{Update: u}, nil
+	asked := requestOf(in.ClientRequestToken, in)
+	if u, err := c.repeated(asked, "", *in.AddonName); u != nil || err != nil {
+		return &eks.UpdateAddonOutput{Update: u}, err
 	}
 	switch a.data.Status {
 	case types.AddonStatusCreating, types.AddonStatusUpdating, types.AddonStatusDeleting:
@@ -264,7 +279,7 @@ func (s *Service) UpdateAddon(ctx context.Context, in *eks.UpdateAddonInput) (*e
 		}
 		params = append(params, param(types.UpdateParamTypePodIdentityAssociations, asJSON(in.PodIdentityAssociations)))
 	}
-	u := c.begin(types.UpdateTypeAddonUpdate, in.ClientRequestToken, params...)
+	u := c.begin(types.UpdateTypeAddonUpdate, asked, params...)
 	u.addon = *in.AddonName
 	a.data.Status = types.AddonStatusUpdating
 	next := a.data

@@ -22,30 +22,6 @@ import (
 	"aicluster/e2e/localcloud/ec2"
 )
 
-// TestRefusals needs no control plane: every request is refused before.
-func TestRefusals(t *testing.T) {
-	a := newAccount(t)
-	ctx := t.Context()
-	create := func(change func(*ekssdk.CreateClusterInput)) error {
-		in := a.clusterInput("c")
-		change(in)
-		_, err := a.eks.CreateCluster(ctx, in)
-		return err
-	}
-	// The roles are seconds old: IAM has not spread them.
-	refused(t, create(func(*ekssdk.CreateClusterInput) {}), "InvalidParameterException", "does not exist")
-	time.Sleep(clock.New(600).Duration(clock.IAMPropagation) + 10*time.Millisecond)
-	refused(t, create(func(in *ekssdk.CreateClusterInput) { in.RoleArn = aws.String(a.roles["stranger"]) }),
-		"InvalidParameterException", "Role could not be assumed because the trusted entity is not correct")
-	refused(t, create(func(in *ekssdk.CreateClusterInput) { in.ResourcesVpcConfig.SubnetIds = a.subnets[:1] }),
-		"InvalidParameterException", "Subnets specified must be in at least two different AZs")
-	refused(t, create(func(in *ekssdk.CreateClusterInput) { in.Version = aws.String("1.29") }), "InvalidParameterException", "unsupported Kubernetes version 1.29")
-	_, err := a.eks.DescribeCluster(ctx, &ekssdk.DescribeClusterInput{Name: aws.String("none")})
-	refused(t, err, "ResourceNotFoundException", "No cluster found for name: none.")
-	_, err = a.eks.DescribeNodegroup(ctx, &ekssdk.DescribeNodegroupInput{ClusterName: aws.String("none"), NodegroupName: aws.String("n")})
-	refused(t, err, "ResourceNotFoundException", "No cluster found for name: none.")
-}
-
 // TestClusterLife makes a cluster with nodes on a real control plane and takes
 // all of it away again.
 func TestClusterLife(t *testing.T) {
@@ -213,8 +189,8 @@ func (a *account) checkRoll(t *testing.T, client kubernetes.Interface) {
 	}
 }
 
-// checkLaunchTemplates tries templates that a node group must not have, and one
-// whose user data EKS cannot merge its own into.
+// checkLaunchTemplates tries a template whose user data EKS cannot merge its own
+// into. What EKS refuses at once is in TestRefusedTemplates.
 func (a *account) checkLaunchTemplates(t *testing.T) {
 	ctx := t.Context()
 	template := func(name string, data *ec2types.RequestLaunchTemplateData) *types.LaunchTemplateSpecification {
@@ -227,37 +203,6 @@ func (a *account) checkLaunchTemplates(t *testing.T) {
 		})
 		return &types.LaunchTemplateSpecification{Id: out.LaunchTemplate.LaunchTemplateId}
 	}
-	plain := template("plain", &ec2types.RequestLaunchTemplateData{EbsOptimized: aws.Bool(true)})
-	for name, test := range map[string]struct {
-		change func(*ekssdk.CreateNodegroupInput)
-		words  string
-	}{
-		"disk size": {func(in *ekssdk.CreateNodegroupInput) { in.LaunchTemplate, in.DiskSize = plain, aws.Int32(100) }, "Disk size must be specified within the launch template."},
-		"remote access": {func(in *ekssdk.CreateNodegroupInput) {
-			in.LaunchTemplate, in.RemoteAccess = plain, &types.RemoteAccessConfig{Ec2SshKey: aws.String("k")}
-		}, "Remote access configuration cannot be specified with a launch template."},
-		"id and name": {func(in *ekssdk.CreateNodegroupInput) {
-			in.LaunchTemplate = &types.LaunchTemplateSpecification{Id: plain.Id, Name: aws.String("plain")}
-		}, "Either provide launch template ID or launch template name in the request."},
-		"instance profile": {func(in *ekssdk.CreateNodegroupInput) {
-			in.LaunchTemplate = template("profile", &ec2types.RequestLaunchTemplateData{IamInstanceProfile: &ec2types.LaunchTemplateIamInstanceProfileSpecificationRequest{Name: aws.String("x")}})
-		}, "Launch template should not specify an instance profile."},
-		"types twice": {func(in *ekssdk.CreateNodegroupInput) {
-			in.LaunchTemplate = template("typed", &ec2types.RequestLaunchTemplateData{InstanceType: "c6i.xlarge"})
-		}, "not in both"},
-		"unknown type": {func(in *ekssdk.CreateNodegroupInput) { in.InstanceTypes = []string{"p9.huge"} }, "The following supplied instance types do not exist: [p9.huge]"},
-		"architecture": {func(in *ekssdk.CreateNodegroupInput) { in.AmiType = types.AMITypesAl2023Arm64Standard }, "is not a valid instance type for requested amiType AL2023_ARM_64_STANDARD"},
-		"old AMI":      {func(in *ekssdk.CreateNodegroupInput) { in.AmiType = types.AMITypesAl2X8664 }, "AMI Type AL2_x86_64 is only supported for kubernetes versions 1.32 or earlier"},
-		"role":         {func(in *ekssdk.CreateNodegroupInput) { in.NodeRole = aws.String(a.roles["cluster"]) }, "Following required service principals [ec2.amazonaws.com] were not found in the trust relationships of nodeRole " + a.roles["cluster"]},
-	} {
-		t.Run(name, func(t *testing.T) {
-			in := a.nodegroupInput("refused")
-			test.change(in)
-			_, err := a.eks.CreateNodegroup(ctx, in)
-			refused(t, err, "InvalidParameterException", test.words)
-		})
-	}
-
 	in := a.nodegroupInput("script")
 	in.LaunchTemplate = template("script", &ec2types.RequestLaunchTemplateData{UserData: aws.String(base64.StdEncoding.EncodeToString([]byte("#!/bin/sh")))})
 	must(a.eks.CreateNodegroup(ctx, in))(t)

@@ -90,15 +90,61 @@ func checkEndpoints(cluster string, vpc *types.VpcConfigRequest) error {
 			return invalidParameter(cluster, "", "Public endpoint restrictions cannot be set when public endpoint access is disabled")
 		}
 	}
-	if len(vpc.PublicAccessCidrs) > 40 {
+	if len(vpc.PublicAccessCidrs) > 40 { // service-quotas; words not found
 		return invalidParameter(cluster, "", "The number of public access CIDRs must be at most 40")
 	}
+	var invalid, barred []string
 	for _, cidr := range vpc.PublicAccessCidrs {
-		if _, err := netip.ParsePrefix(cidr); err != nil {
-			return invalidParameter(cluster, "", "%s is not a valid CIDR", cidr)
+		p, err := netip.ParsePrefix(cidr)
+		switch {
+		case err != nil:
+			invalid = append(invalid, cidr)
+		case slices.ContainsFunc(privateRanges(), p.Overlaps) && p.Bits() > 0:
+			barred = append(barred, cidr)
+		}
+	}
+	switch {
+	case len(invalid) > 0: // aws/aws-cdk#33176
+		return invalidParameter(cluster, "", "The following CIDRs are invalid in publicAccessCidrs: [%s]", strings.Join(invalid, ", "))
+	case len(barred) > 0: // seen with private and documentation ranges in published Terraform code
+		return invalidParameter(cluster, "", "The following CIDRs are not allowed in publicAccessCidrs: [%s]", strings.Join(barred, ", "))
+	}
+	return nil
+}
+
+// privateRanges are what nobody on the internet calls from: RFC 1918 and 5737.
+func privateRanges() []netip.Prefix {
+	var list []netip.Prefix
+	for _, r := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"} {
+		list = append(list, netip.MustParsePrefix(r))
+	}
+	return list
+}
+
+// checkAccess holds the one rule between authentication mode and the creator's
+// permissions (terraform-aws-modules/terraform-aws-eks#3206).
+func checkAccess(cluster string, in *types.CreateAccessConfigRequest) error {
+	if in != nil && (in.AuthenticationMode == "" || in.AuthenticationMode == types.AuthenticationModeConfigMap) && !orBool(in.BootstrapClusterCreatorAdminPermissions, true) {
+		return invalidParameter(cluster, "", "bootstrapClusterCreatorAdminPermissions must be true if cluster authentication mode is set to CONFIG_MAP")
+	}
+	return nil
+}
+
+// checkNewTags refuses tags that are AWS's own (words not found for EKS; these
+// are EC2's). The model limits their number.
+func checkNewTags(cluster, nodegroup string, tags map[string]string) error {
+	for _, k := range sortedKeys(tags) {
+		if strings.HasPrefix(strings.ToLower(k), "aws:") {
+			return invalidParameter(cluster, nodegroup, "Tag keys starting with 'aws:' are reserved for internal use")
 		}
 	}
 	return nil
+}
+
+// rangesOf are the address ranges of a VPC.
+func (s *Service) rangesOf(region, vpc string) []string {
+	v, _ := s.opts.EC2.VPC(region, vpc)
+	return v.CIDRs
 }
 
 func cidrs(vpc *types.VpcConfigRequest) []string {
@@ -113,11 +159,11 @@ func cidrs(vpc *types.VpcConfigRequest) []string {
 
 // serviceRange is the range of service addresses: one that was asked for, or
 // 172.20.0.0/16 when the VPC lies in 10.0.0.0/8 and 10.100.0.0/16 otherwise.
-func serviceRange(cluster string, config *types.KubernetesNetworkConfigRequest, subnets []ec2.Subnet) (string, error) {
+func serviceRange(cluster string, config *types.KubernetesNetworkConfigRequest, vpc []string) (string, error) {
 	inTen := false
 	var nets []netip.Prefix
-	for _, sn := range subnets {
-		if p, err := netip.ParsePrefix(sn.CIDR); err == nil {
+	for _, cidr := range vpc {
+		if p, err := netip.ParsePrefix(cidr); err == nil {
 			nets = append(nets, p)
 			inTen = inTen || netip.MustParsePrefix("10.0.0.0/8").Contains(p.Addr())
 		}
@@ -134,6 +180,7 @@ func serviceRange(cluster string, config *types.KubernetesNetworkConfigRequest, 
 	for _, r := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"} {
 		private = private || err == nil && netip.MustParsePrefix(r).Contains(p.Addr())
 	}
+	// CreateCluster's reference has the rule; words not found.
 	if !private || p.Bits() < 12 || p.Bits() > 24 {
 		return "", invalidParameter(cluster, "", "The service CIDR %s is not valid: it must be between /24 and /12 within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16", cidr)
 	}

@@ -27,6 +27,7 @@ type cluster struct {
 	key     clusterKey
 	data    types.Cluster // as DescribeCluster shows it
 	creator string        // ARN of the principal that made it
+	request request       // that made it
 	selfCNI bool          // bootstrapSelfManagedAddons
 
 	plane      *kube.ControlPlane     // nil until started
@@ -37,9 +38,11 @@ type cluster struct {
 	updates      []*update
 	nodegroups   map[string]*nodegroup
 	addons       map[string]*addon
+	fargate      map[string]*types.FargateProfile
 	entries      map[string]*entry
 	associations map[string]*types.PodIdentityAssociation
-	nodes        map[string]string // node name by instance id
+	asked        map[string]request // that made the associations
+	nodes        map[string]string  // node name by instance id
 
 	ctx  context.Context // ends when the cluster is deleted or the service closes
 	stop context.CancelFunc
@@ -102,13 +105,13 @@ func (s *Service) CreateCluster(ctx context.Context, in *eks.CreateClusterInput)
 func (s *Service) existing(region string, in *eks.CreateClusterInput) (*eks.CreateClusterOutput, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.clusters[clusterKey{region, *in.Name}]
-	switch {
-	case old != nil && deref(in.ClientRequestToken) != "" && deref(old.data.ClientRequestToken) == *in.ClientRequestToken:
-		return &eks.CreateClusterOutput{Cluster: old.output()}, nil
-	case old != nil:
+	if old := s.clusters[clusterKey{region, *in.Name}]; old != nil {
+		if again, err := old.request.again(requestOf(in.ClientRequestToken, in), *in.Name, ""); again || err != nil {
+			return &eks.CreateClusterOutput{Cluster: old.output()}, err
+		}
 		return nil, inUse(*in.Name, "", "Cluster already exists with name: %s", *in.Name)
-	case s.countIn(region) >= maxClusters:
+	}
+	if s.countIn(region) >= maxClusters { // words not found
 		return nil, limitExceeded("Maximum cluster limit reached for account")
 	}
 	return nil, nil
@@ -127,6 +130,12 @@ func (s *Service) countIn(region string) (n int) {
 // newCluster checks a request and makes the cluster of it.
 func (s *Service) newCluster(region, caller string, in *eks.CreateClusterInput) (*cluster, []ec2.Subnet, error) {
 	name, vpc := *in.Name, in.ResourcesVpcConfig
+	if err := checkNewTags(name, "", in.Tags); err != nil {
+		return nil, nil, err
+	}
+	if err := checkAccess(name, in.AccessConfig); err != nil {
+		return nil, nil, err
+	}
 	v, support, err := checkVersion(in)
 	if err != nil {
 		return nil, nil, err
@@ -144,15 +153,15 @@ func (s *Service) newCluster(region, caller string, in *eks.CreateClusterInput) 
 	if err := checkEndpoints(name, vpc); err != nil {
 		return nil, nil, err
 	}
-	serviceCIDR, err := serviceRange(name, in.KubernetesNetworkConfig, subnets)
+	serviceCIDR, err := serviceRange(name, in.KubernetesNetworkConfig, s.rangesOf(region, subnets[0].VPC))
 	if err != nil {
 		return nil, nil, err
 	}
 	issuer := fmt.Sprintf("https://oidc.eks.%s.amazonaws.com/id/%s", region, strings.ToUpper(short(32)))
 	return &cluster{
-		key: clusterKey{region, name}, creator: principal(caller), selfCNI: orBool(in.BootstrapSelfManagedAddons, true),
-		nodegroups: map[string]*nodegroup{}, addons: map[string]*addon{}, entries: map[string]*entry{},
-		associations: map[string]*types.PodIdentityAssociation{}, nodes: map[string]string{},
+		key: clusterKey{region, name}, creator: principal(caller), selfCNI: orBool(in.BootstrapSelfManagedAddons, true), request: requestOf(in.ClientRequestToken, in),
+		nodegroups: map[string]*nodegroup{}, addons: map[string]*addon{}, entries: map[string]*entry{}, fargate: map[string]*types.FargateProfile{},
+		associations: map[string]*types.PodIdentityAssociation{}, asked: map[string]request{}, nodes: map[string]string{},
 		data: types.Cluster{
 			Name: in.Name, Arn: aws.String(arn(region, "cluster/"+name)), CreatedAt: now(),
 			ClientRequestToken: in.ClientRequestToken, RoleArn: in.RoleArn, Tags: maps.Clone(in.Tags),
@@ -279,11 +288,15 @@ func (s *Service) DeleteCluster(ctx context.Context, in *eks.DeleteClusterInput)
 	if names := sortedKeys(c.nodegroups); len(names) > 0 {
 		return nil, inUse(c.key.name, names[0], "Cluster has nodegroups attached")
 	}
+	if len(c.fargate) > 0 { // kubernetes-sigs/cluster-api-provider-aws#4728
+		return nil, inUse(c.key.name, "", "Cluster has Fargate Profiles in ACTIVE/CREATING state")
+	}
 	switch {
 	case c.data.Status == types.ClusterStatusDeleting:
 		return &eks.DeleteClusterOutput{Cluster: c.output()}, nil
 	case c.data.Status == types.ClusterStatusCreating:
 		return nil, inUse(c.key.name, "", "Cannot delete because cluster currently has an update in progress")
+	// The user guide (clusters/deletion-protection) has code and states; words not found.
 	case deref(c.data.DeletionProtection) && c.data.Status == types.ClusterStatusActive:
 		return nil, invalidRequest(c.key.name, "", "Cannot delete cluster '%s' because deletion protection is enabled. Disable deletion protection before you delete the cluster", c.key.name)
 	case c.data.Status == types.ClusterStatusUpdating:

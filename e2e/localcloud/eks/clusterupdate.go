@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eks/types"
 
 	"aicluster/e2e/localcloud/clock"
+	"aicluster/e2e/localcloud/ec2"
 	"aicluster/e2e/localcloud/wire"
 )
 
@@ -27,12 +28,14 @@ type change struct {
 
 // UpdateClusterConfig changes one aspect of a cluster: AWS takes one at a time.
 func (s *Service) UpdateClusterConfig(ctx context.Context, in *eks.UpdateClusterConfigInput) (*eks.UpdateClusterConfigOutput, error) {
+	var subnets []ec2.Subnet
 	if in.ResourcesVpcConfig != nil {
 		if err := s.checkSecurityGroups(wire.Region(ctx), *in.Name, in.ResourcesVpcConfig.SecurityGroupIds); err != nil {
 			return nil, err
 		}
 		if ids := in.ResourcesVpcConfig.SubnetIds; len(ids) > 0 {
-			if _, err := s.checkSubnets(wire.Region(ctx), *in.Name, ids); err != nil {
+			var err error
+			if subnets, err = s.checkSubnets(wire.Region(ctx), *in.Name, ids); err != nil {
 				return nil, err
 			}
 		}
@@ -43,8 +46,12 @@ func (s *Service) UpdateClusterConfig(ctx context.Context, in *eks.UpdateCluster
 	if err != nil {
 		return nil, err
 	}
-	if u := c.repeated(in.ClientRequestToken, "", ""); u != nil {
-		return &eks.UpdateClusterConfigOutput{Update: u}, nil
+	asked := requestOf(in.ClientRequestToken, in)
+	if u, err := c.repeated(asked, "", ""); u != nil || err != nil {
+		return &eks.UpdateClusterConfigOutput{Update: u}, err
+	}
+	if len(subnets) > 0 && subnets[0].VPC != *c.data.ResourcesVpcConfig.VpcId {
+		return nil, invalidParameter(c.key.name, "", "Subnets provided must belong to the same VPC")
 	}
 	changes, err := s.configChanges(c, in)
 	switch {
@@ -55,12 +62,12 @@ func (s *Service) UpdateClusterConfig(ctx context.Context, in *eks.UpdateCluster
 	case len(changes) > 1:
 		return nil, invalidParameter(c.key.name, "", "Only one type of update can be allowed.")
 	}
-	u, err := s.apply(c, changes[0], in.ClientRequestToken)
+	u, err := s.apply(c, changes[0], asked)
 	return &eks.UpdateClusterConfigOutput{Update: u}, err
 }
 
 // apply starts a change; s.mu is held.
-func (s *Service) apply(c *cluster, ch change, token *string) (*types.Update, error) {
+func (s *Service) apply(c *cluster, ch change, asked request) (*types.Update, error) {
 	switch c.data.Status {
 	case types.ClusterStatusActive:
 	case types.ClusterStatusUpdating:
@@ -68,7 +75,7 @@ func (s *Service) apply(c *cluster, ch change, token *string) (*types.Update, er
 	default:
 		return nil, invalidRequest(c.key.name, "", "Cluster '%s' is not in ACTIVE status", c.key.name)
 	}
-	u := c.begin(ch.kind, token, ch.params...)
+	u := c.begin(ch.kind, asked, ch.params...)
 	c.data.Status = types.ClusterStatusUpdating
 	c.work.Go(func() {
 		if s.clock.Wait(c.ctx, ch.takes) != nil {
@@ -114,6 +121,11 @@ func (s *Service) configChanges(c *cluster, in *eks.UpdateClusterConfigInput) ([
 		})
 	}
 	if p := in.UpgradePolicy; p != nil {
+		v, _ := findVersion(*c.data.Version)
+		if p.SupportType == types.SupportTypeStandard && v.status(time.Now()) == types.VersionStatusExtendedSupport {
+			// "You cannot disable extended support once it starts" (API reference; words not found)
+			return nil, invalidParameter(c.key.name, "", "Extended support cannot be disabled for Kubernetes version %s, which is past its standard support", v.minor)
+		}
 		list = append(list, change{
 			kind: types.UpdateTypeUpgradePolicyUpdate, takes: clock.NodegroupUpdate,
 			params: []types.UpdateParam{param(types.UpdateParamTypeUpgradePolicy, string(p.SupportType))},
@@ -202,8 +214,9 @@ func (s *Service) UpdateClusterVersion(ctx context.Context, in *eks.UpdateCluste
 	if err != nil {
 		return nil, err
 	}
-	if u := c.repeated(in.ClientRequestToken, "", ""); u != nil {
-		return &eks.UpdateClusterVersionOutput{Update: u}, nil
+	asked := requestOf(in.ClientRequestToken, in)
+	if u, err := c.repeated(asked, "", ""); u != nil || err != nil {
+		return &eks.UpdateClusterVersionOutput{Update: u}, err
 	}
 	have, want := *c.data.Version, deref(in.Version)
 	v, ok := findVersion(want)
@@ -224,7 +237,7 @@ func (s *Service) UpdateClusterVersion(ctx context.Context, in *eks.UpdateCluste
 		kind: types.UpdateTypeVersionUpdate, takes: clock.ClusterUpdate,
 		params: []types.UpdateParam{param(types.UpdateParamTypeVersion, want), param(types.UpdateParamTypePlatformVersion, v.platform)},
 		apply:  func() { c.data.Version, c.data.PlatformVersion = aws.String(want), aws.String(v.platform) },
-	}, in.ClientRequestToken)
+	}, asked)
 	return &eks.UpdateClusterVersionOutput{Update: u}, err
 }
 

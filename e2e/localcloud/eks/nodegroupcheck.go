@@ -58,10 +58,23 @@ func (s *Service) checkNodegroup(region string, cluster types.Cluster, in *eks.C
 	if err := checkTaints(c, name, in.Taints); err != nil {
 		return source{}, err
 	}
-	if u := in.UpdateConfig; u != nil && u.MaxUnavailable != nil && u.MaxUnavailablePercentage != nil {
-		return source{}, bad("maxUnavailable and maxUnavailablePercentage cannot be specified at the same time")
+	if err := checkUpdateConfig(c, name, in.UpdateConfig); err != nil {
+		return source{}, err
+	}
+	if err := checkRepair(c, name, in.NodeRepairConfig); err != nil {
+		return source{}, err
+	}
+	if err := checkNewTags(c, name, in.Tags); err != nil {
+		return source{}, err
+	}
+	if r := in.RemoteAccess; r != nil && in.LaunchTemplate == nil && r.Ec2SshKey != nil {
+		// EC2's words; the account has no key pairs, and cannot make any here.
+		return source{}, bad("The key pair '%s' does not exist", *r.Ec2SshKey)
 	}
 	src := source{amiType: in.AmiType, types: in.InstanceTypes}
+	if in.AmiType == types.AMITypesCustom && in.LaunchTemplate == nil {
+		return source{}, bad("You must specify an image id in your launch template when using CUSTOM AMI Type.")
+	}
 	if in.LaunchTemplate != nil {
 		if src, err = s.checkTemplate(region, in); err != nil {
 			return source{}, err
@@ -79,6 +92,32 @@ func (s *Service) checkNodegroup(region string, cluster types.Cluster, in *eks.C
 		return source{}, err
 	}
 	return src, s.checkRelease(region, cluster, in, &src)
+}
+
+// checkUpdateConfig holds what the reference of NodegroupUpdateConfig says
+// (words not found).
+func checkUpdateConfig(cluster, nodegroup string, u *types.NodegroupUpdateConfig) error {
+	switch {
+	case u == nil:
+	case u.MaxUnavailable != nil && u.MaxUnavailablePercentage != nil:
+		return invalidParameter(cluster, nodegroup, "maxUnavailable and maxUnavailablePercentage cannot be specified at the same time")
+	case deref(u.MaxUnavailable) > 100:
+		return invalidParameter(cluster, nodegroup, "maxUnavailable can be at most 100")
+	}
+	return nil
+}
+
+// checkRepair holds what the reference of NodeRepairConfig says: a number or a
+// percentage (words not found).
+func checkRepair(cluster, nodegroup string, r *types.NodeRepairConfig) error {
+	switch {
+	case r == nil:
+	case r.MaxUnhealthyNodeThresholdCount != nil && r.MaxUnhealthyNodeThresholdPercentage != nil:
+		return invalidParameter(cluster, nodegroup, "maxUnhealthyNodeThresholdCount and maxUnhealthyNodeThresholdPercentage cannot be specified at the same time")
+	case r.MaxParallelNodesRepairedCount != nil && r.MaxParallelNodesRepairedPercentage != nil:
+		return invalidParameter(cluster, nodegroup, "maxParallelNodesRepairedCount and maxParallelNodesRepairedPercentage cannot be specified at the same time")
+	}
+	return nil
 }
 
 func (s *Service) checkNodeRole(cluster, nodegroup, roleARN string) error {
@@ -190,26 +229,17 @@ func (s *Service) checkTemplate(region string, in *eks.CreateNodegroupInput) (so
 		return src, bad("Disk size must be specified within the launch template.")
 	case in.RemoteAccess != nil:
 		return src, bad("Remote access configuration cannot be specified with a launch template.")
-	case d.IamInstanceProfile != nil:
-		return src, bad("Launch template should not specify an instance profile. The noderole in your request will be used to construct an instance profile.")
-	case d.HibernationOptions != nil && deref(d.HibernationOptions.Configured):
-		return src, bad("Launch template should not specify hibernation options.")
-	case d.InstanceInitiatedShutdownBehavior == ec2types.ShutdownBehaviorTerminate:
-		return src, bad("Launch template should not specify instance initiated shutdown behavior as terminate.")
-	case d.InstanceMarketOptions != nil && d.InstanceMarketOptions.MarketType == ec2types.MarketTypeSpot:
-		return src, bad("Launch template should not specify instance market options. Use capacityType to request Spot capacity.")
-	case d.InstanceRequirements != nil:
-		return src, bad("Launch template should not specify instance requirements.")
 	case d.InstanceType != "" && len(in.InstanceTypes) > 0:
 		return src, bad("Instance types must be specified either within the launch template or in the request, not in both.")
-	case slices.ContainsFunc(d.NetworkInterfaces, func(n ec2types.LaunchTemplateInstanceNetworkInterfaceSpecification) bool { return n.SubnetId != nil }):
-		return src, bad("Launch template should not specify subnets for its network interfaces. Use the subnets of the node group.")
 	case d.ImageId != nil && in.AmiType != "" && in.AmiType != types.AMITypesCustom:
 		return src, bad("You cannot specify an AMI Type other than CUSTOM, when specifying an image id in your launch template.")
 	case d.ImageId != nil && (in.Version != nil || in.ReleaseVersion != nil):
 		return src, bad("You cannot specify the field %s when using custom AMIs.", map[bool]string{true: "kubernetesVersion", false: "releaseVersion"}[in.Version != nil])
 	case d.ImageId == nil && in.AmiType == types.AMITypesCustom:
 		return src, bad("You must specify an image id in your launch template when using CUSTOM AMI Type.")
+	}
+	if err := checkTemplateData(c, name, in.CapacityType, d); err != nil {
+		return src, err
 	}
 	if d.InstanceType != "" {
 		src.types = []string{string(d.InstanceType)}
@@ -218,6 +248,35 @@ func (s *Service) checkTemplate(region string, in *eks.CreateNodegroupInput) (so
 		src.ownImage, src.amiType = *d.ImageId, types.AMITypesCustom
 	}
 	return src, nil
+}
+
+// checkTemplateData refuses what no node group's template may have, whatever the
+// request says beside it (user guide, launch-templates, "Launch template
+// configuration basics"). Of the words only those about the instance profile are
+// known to be AWS's.
+func checkTemplateData(cluster, nodegroup string, capacity types.CapacityTypes, d ec2types.ResponseLaunchTemplateData) error {
+	bad := func(words string) error { return invalidParameter(cluster, nodegroup, "%s", words) }
+	market := ec2types.MarketType("")
+	if d.InstanceMarketOptions != nil {
+		market = d.InstanceMarketOptions.MarketType
+	}
+	switch {
+	case d.IamInstanceProfile != nil:
+		return bad("Launch template should not specify an instance profile. The noderole in your request will be used to construct an instance profile.")
+	case d.HibernationOptions != nil && deref(d.HibernationOptions.Configured):
+		return bad("Launch template should not specify hibernation options.")
+	case d.InstanceInitiatedShutdownBehavior == ec2types.ShutdownBehaviorTerminate:
+		return bad("Launch template should not specify instance initiated shutdown behavior as terminate.")
+	case market == ec2types.MarketTypeSpot:
+		return bad("Launch template should not specify instance market options. Use capacityType to request Spot capacity.")
+	case market == ec2types.MarketTypeCapacityBlock && capacity != types.CapacityTypesCapacityBlock:
+		return bad("Launch template should not specify instance market options. Use capacityType to request a Capacity Block.")
+	case d.InstanceRequirements != nil:
+		return bad("Launch template should not specify instance requirements.")
+	case slices.ContainsFunc(d.NetworkInterfaces, func(n ec2types.LaunchTemplateInstanceNetworkInterfaceSpecification) bool { return n.SubnetId != nil }):
+		return bad("Launch template should not specify subnets for its network interfaces. Use the subnets of the node group.")
+	}
+	return nil
 }
 
 // checkCapacityBlock holds the page ml/capacity-blocks-mng of the user guide.
@@ -248,9 +307,15 @@ func checkCapacityBlock(cluster, nodegroup string, src source, subnets []ec2.Sub
 // checkTypes checks instance types against each other and the AMI type, and
 // chooses the AMI type when none was named.
 func (s *Service) checkTypes(cluster, nodegroup string, src *source) error {
-	var unknown []string
+	if len(src.types) > 20 { // CreateNodegroup's reference; words not found
+		return invalidParameter(cluster, nodegroup, "At most 20 instance types can be specified")
+	}
+	var unknown, withoutGPU []string
 	var first ec2.TypeInfo
 	for i, t := range src.types {
+		if slices.Contains(src.types[:i], t) { // words not found
+			return invalidParameter(cluster, nodegroup, "Instance type %s is specified more than once", t)
+		}
 		info, ok := s.opts.EC2.InstanceType(t)
 		switch {
 		case !ok:
@@ -259,6 +324,9 @@ func (s *Service) checkTypes(cluster, nodegroup string, src *source) error {
 			first = info
 		case info.Architecture != first.Architecture:
 			return invalidParameter(cluster, nodegroup, "Instance types [%s] have different architectures", strings.Join(src.types, ", "))
+		}
+		if info.GPU.Manufacturer != "NVIDIA" {
+			withoutGPU = append(withoutGPU, t)
 		}
 	}
 	if len(unknown) > 0 {
@@ -276,6 +344,11 @@ func (s *Service) checkTypes(cluster, nodegroup string, src *source) error {
 		default:
 			src.amiType = types.AMITypesAl2023X8664Standard
 		}
+	}
+	// The words are AWS's (eksctl-io/eksctl#4973).
+	nvidia := strings.HasSuffix(string(src.amiType), "_GPU") || strings.Contains(string(src.amiType), "_NVIDIA")
+	if nvidia && len(withoutGPU) > 0 {
+		return invalidParameter(cluster, nodegroup, "[%s] is not a valid instance type for requested amiType %s", strings.Join(withoutGPU, ", "), src.amiType)
 	}
 	if src.amiType != types.AMITypesCustom && strings.Contains(string(src.amiType), "ARM_64") != arm {
 		return invalidParameter(cluster, nodegroup, "[%s] is not a valid instance type for requested amiType %s", strings.Join(src.types, ", "), src.amiType)

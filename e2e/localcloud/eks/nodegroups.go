@@ -26,8 +26,8 @@ const defaultDiskGiB = 20
 
 // nodegroup is a managed node group; its fields are guarded by [Service].mu.
 type nodegroup struct {
-	data  types.Nodegroup
-	token string
+	data    types.Nodegroup
+	request request // that made it
 	source
 	started time.Time
 
@@ -99,17 +99,20 @@ func (s *Service) CreateNodegroup(ctx context.Context, in *eks.CreateNodegroupIn
 func (s *Service) existingNodegroup(region string, in *eks.CreateNodegroupInput) (*eks.CreateNodegroupOutput, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, err := s.active(region, in.ClusterName)
+	c, err := s.cluster(region, in.ClusterName)
 	if err != nil {
 		return nil, err
 	}
-	old := c.nodegroups[*in.NodegroupName]
-	switch {
-	case old != nil && deref(in.ClientRequestToken) != "" && old.token == *in.ClientRequestToken:
-		return &eks.CreateNodegroupOutput{Nodegroup: old.output()}, nil
-	case old != nil:
+	if old := c.nodegroups[*in.NodegroupName]; old != nil {
+		if again, err := old.request.again(requestOf(in.ClientRequestToken, in), c.key.name, *in.NodegroupName); again || err != nil {
+			return &eks.CreateNodegroupOutput{Nodegroup: old.output()}, err
+		}
 		return nil, inUse(c.key.name, *in.NodegroupName, "NodeGroup already exists with name %s and cluster name %s", *in.NodegroupName, c.key.name)
-	case len(c.nodegroups) >= maxNodegroups:
+	}
+	switch {
+	case c.data.Status != types.ClusterStatusActive: // being changed will not do either
+		return nil, invalidRequest(c.key.name, *in.NodegroupName, "Cluster '%s' is not in ACTIVE status", c.key.name)
+	case len(c.nodegroups) >= maxNodegroups: // words not found
 		return nil, limitExceeded("Maximum number of nodegroups (%d) reached for cluster %s", maxNodegroups, c.key.name)
 	}
 	return nil, nil
@@ -123,7 +126,7 @@ func (s *Service) newNodegroup(region string, cluster types.Cluster, in *eks.Cre
 	}
 	id := uuid.NewString()
 	n := &nodegroup{
-		token: deref(in.ClientRequestToken), source: src, started: time.Now(), joined: map[string]bool{}, done: make(chan struct{}),
+		request: requestOf(in.ClientRequestToken, in), source: src, started: time.Now(), joined: map[string]bool{}, done: make(chan struct{}),
 		group: "eks-" + *in.NodegroupName + "-" + id, profile: "eks-" + id,
 		data: types.Nodegroup{
 			ClusterName: in.ClusterName, NodegroupName: in.NodegroupName, NodeRole: in.NodeRole, Subnets: in.Subnets,

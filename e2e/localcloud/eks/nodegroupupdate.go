@@ -34,8 +34,9 @@ func (s *Service) UpdateNodegroupConfig(ctx context.Context, in *eks.UpdateNodeg
 	if err != nil {
 		return nil, err
 	}
-	if u := c.repeated(in.ClientRequestToken, *in.NodegroupName, ""); u != nil {
-		return &eks.UpdateNodegroupConfigOutput{Update: u}, nil
+	asked := requestOf(in.ClientRequestToken, in)
+	if u, err := c.repeated(asked, *in.NodegroupName, ""); u != nil || err != nil {
+		return &eks.UpdateNodegroupConfigOutput{Update: u}, err
 	}
 	c, n, err := s.updatable(ctx, in.ClusterName, in.NodegroupName)
 	if err != nil {
@@ -48,7 +49,7 @@ func (s *Service) UpdateNodegroupConfig(ctx context.Context, in *eks.UpdateNodeg
 	if len(params) == 0 {
 		return nil, invalidParameter(c.key.name, *in.NodegroupName, "No changes needed for the node group config provided")
 	}
-	u := c.begin(types.UpdateTypeConfigUpdate, in.ClientRequestToken, params...)
+	u := c.begin(types.UpdateTypeConfigUpdate, asked, params...)
 	u.nodegroup = *in.NodegroupName
 	old := n.data
 	n.data.Status = types.NodegroupStatusUpdating
@@ -81,13 +82,16 @@ func (n *nodegroup) configured(in *eks.UpdateNodegroupConfigInput, current types
 		}
 	}
 	if up := in.UpdateConfig; up != nil {
-		if up.MaxUnavailable != nil && up.MaxUnavailablePercentage != nil {
-			return next, nil, invalidParameter(cluster, name, "maxUnavailable and maxUnavailablePercentage cannot be specified at the same time")
+		if err := checkUpdateConfig(cluster, name, up); err != nil {
+			return next, nil, err
 		}
 		next.UpdateConfig = up
 		params = append(params, param(types.UpdateParamTypeMaxUnavailable, asJSON(up)))
 	}
 	if r := in.NodeRepairConfig; r != nil {
+		if err := checkRepair(cluster, name, r); err != nil {
+			return next, nil, err
+		}
 		next.NodeRepairConfig = r
 		params = append(params, param(types.UpdateParamTypeNodeRepairConfig, asJSON(r)))
 	}
@@ -244,8 +248,9 @@ func (s *Service) UpdateNodegroupVersion(ctx context.Context, in *eks.UpdateNode
 	if err != nil {
 		return nil, err
 	}
-	if u := c.repeated(in.ClientRequestToken, *in.NodegroupName, ""); u != nil {
-		return &eks.UpdateNodegroupVersionOutput{Update: u}, nil
+	asked := requestOf(in.ClientRequestToken, in)
+	if u, err := c.repeated(asked, *in.NodegroupName, ""); u != nil || err != nil {
+		return &eks.UpdateNodegroupVersionOutput{Update: u}, err
 	}
 	c, n, err := s.updatable(ctx, in.ClusterName, in.NodegroupName)
 	if err != nil {
@@ -262,6 +267,9 @@ func (s *Service) UpdateNodegroupVersion(ctx context.Context, in *eks.UpdateNode
 	case launch != nil && launch.ID != n.launch.ID:
 		return nil, invalidParameter(c.key.name, *in.NodegroupName, "The launch template of a node group cannot be changed, only its version.")
 	case launch != nil:
+		if err := checkTemplateData(c.key.name, *in.NodegroupName, n.data.CapacityType, launch.Data); err != nil {
+			return nil, err
+		}
 		src.launch, src.ownImage = launch, deref(launch.Data.ImageId)
 		if launch.Data.InstanceType != "" {
 			src.types = []string{string(launch.Data.InstanceType)}
@@ -276,7 +284,7 @@ func (s *Service) UpdateNodegroupVersion(ctx context.Context, in *eks.UpdateNode
 		return nil, err
 	}
 	params = append(params, param(types.UpdateParamTypeVersion, *c.data.Version), param(types.UpdateParamTypeReleaseVersion, src.release))
-	u := c.begin(types.UpdateTypeVersionUpdate, in.ClientRequestToken, params...)
+	u := c.begin(types.UpdateTypeVersionUpdate, asked, params...)
 	u.nodegroup = *in.NodegroupName
 	n.data.Status = types.NodegroupStatusUpdating
 	version := *c.data.Version

@@ -52,16 +52,31 @@ func (s *Service) CreatePodIdentityAssociation(ctx context.Context, in *eks.Crea
 	if err := s.checkPodRole(*in.ClusterName, *in.RoleArn); err != nil {
 		return nil, err
 	}
+	if err := checkNewTags(*in.ClusterName, "", in.Tags); err != nil {
+		return nil, err
+	}
+	// "When using this policy, disableSessionTags must be set to true" (API reference; words not found).
+	if in.Policy != nil && !deref(in.DisableSessionTags) {
+		return nil, invalidParameter(*in.ClusterName, "", "disableSessionTags must be true when a policy is specified")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, err := s.active(wire.Region(ctx), in.ClusterName)
 	if err != nil {
 		return nil, err
 	}
+	asked := requestOf(in.ClientRequestToken, in)
+	for _, id := range sortedKeys(c.associations) {
+		if again, err := c.asked[id].again(asked, c.key.name, ""); again || err != nil {
+			out := *c.associations[id]
+			return &eks.CreatePodIdentityAssociationOutput{Association: &out}, err
+		}
+	}
 	a, err := c.associate(*in.Namespace, *in.ServiceAccount, *in.RoleArn, "", in.Tags)
 	if err != nil {
 		return nil, err
 	}
+	c.asked[*a.AssociationId] = asked
 	if in.DisableSessionTags != nil {
 		a.DisableSessionTags = in.DisableSessionTags
 	}

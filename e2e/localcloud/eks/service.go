@@ -7,7 +7,8 @@
 // nodegroups, template and keeper (managed node groups and their instances),
 // nodes, userdata and drain (an instance as a Kubernetes node), addons, access
 // and token (who may call Kubernetes), cloudprovider, podidentity, updates,
-// tags, versions; clustercheck and nodegroupcheck refuse what AWS refuses.
+// tags, versions, fargate; clustercheck and nodegroupcheck refuse what AWS refuses,
+// idempotency tells a request that comes again.
 package eks
 
 import (
@@ -105,6 +106,10 @@ func (s *Service) Register(w *wire.Server) {
 	wire.Handle(w, "eks", s.UpdateNodegroupConfig)
 	wire.Handle(w, "eks", s.UpdateNodegroupVersion)
 	wire.Handle(w, "eks", s.DeleteNodegroup)
+	wire.Handle(w, "eks", s.CreateFargateProfile)
+	wire.Handle(w, "eks", s.DescribeFargateProfile)
+	wire.Handle(w, "eks", s.ListFargateProfiles)
+	wire.Handle(w, "eks", s.DeleteFargateProfile)
 	wire.Handle(w, "eks", s.CreateAddon)
 	wire.Handle(w, "eks", s.DescribeAddon)
 	wire.Handle(w, "eks", s.ListAddons)
@@ -146,6 +151,9 @@ func (s *Service) Inventory() []string {
 		}
 		for name := range c.addons {
 			add("addon", name)
+		}
+		for name := range c.fargate {
+			add("fargateprofile", name)
 		}
 		for arn := range c.entries {
 			add("access-entry", arn)

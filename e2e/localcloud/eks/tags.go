@@ -31,6 +31,11 @@ func (s *Service) tagged(ctx context.Context, resource string) (*map[string]stri
 				return &a.data.Tags, nil
 			}
 		}
+		for _, p := range c.fargate {
+			if *p.FargateProfileArn == resource {
+				return &p.Tags, nil
+			}
+		}
 		for _, e := range c.entries {
 			if *e.AccessEntryArn == resource {
 				return &e.Tags, nil

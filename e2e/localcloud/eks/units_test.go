@@ -1,7 +1,6 @@
 package eks
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/eks/types"
-	"github.com/aws/smithy-go"
 
 	"aicluster/e2e/localcloud/ec2"
 )
@@ -67,7 +65,6 @@ func TestVersionStatus(t *testing.T) {
 }
 
 func TestServiceRange(t *testing.T) {
-	subnets := func(cidr string) []ec2.Subnet { return []ec2.Subnet{{CIDR: cidr}} }
 	for _, test := range []struct{ vpc, asked, want, err string }{
 		{"10.42.0.0/20", "", "172.20.0.0/16", ""},
 		{"172.31.0.0/20", "", "10.100.0.0/16", ""},
@@ -80,46 +77,10 @@ func TestServiceRange(t *testing.T) {
 		if test.asked != "" {
 			in = &types.KubernetesNetworkConfigRequest{ServiceIpv4Cidr: aws.String(test.asked)}
 		}
-		got, err := serviceRange("c", in, subnets(test.vpc))
+		got, err := serviceRange("c", in, []string{test.vpc})
 		if got != test.want || (err != nil) != (test.err != "") || err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("%+v: got %q, %v", test, got, err)
 		}
-	}
-}
-
-func TestNodegroupRules(t *testing.T) {
-	sizes := func(lo, hi, desired int32) error {
-		return checkScaling("c", "n", &types.NodegroupScalingConfig{MinSize: &lo, MaxSize: &hi, DesiredSize: &desired})
-	}
-	label := func(k, v string) error { return checkLabels("c", "n", map[string]string{k: v}) }
-	taint := func(list ...types.Taint) error { return checkTaints("c", "n", list) }
-	gpu := types.Taint{Key: aws.String("nvidia.com/gpu"), Value: aws.String("present"), Effect: types.TaintEffectNoSchedule}
-	for name, test := range map[string]struct {
-		err  error
-		want string
-	}{
-		"sizes":          {sizes(0, 4, 1), ""},
-		"min over size":  {sizes(2, 4, 1), "Minimum capacity 2 can't be greater than desired size 1"},
-		"size over max":  {sizes(0, 4, 5), "desired capacity 5 can't be greater than max size 4"},
-		"quota":          {sizes(0, 451, 1), "450 nodes"},
-		"label":          {label("k8s.amazonaws.com/accelerator", "nvidia-tesla-a100"), ""},
-		"reserved label": {label("eks.amazonaws.com/x", "y"), "Label cannot contain reserved prefixes"},
-		"empty value":    {label("a", ""), "not a valid Kubernetes label"},
-		"taint":          {taint(gpu, types.Taint{Key: gpu.Key, Effect: types.TaintEffectNoExecute}), ""},
-		"same taint":     {taint(gpu, gpu), "Duplicate taint"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if test.want == "" {
-				if test.err != nil {
-					t.Error(test.err)
-				}
-				return
-			}
-			var api smithy.APIError
-			if !errors.As(test.err, &api) || !strings.Contains(api.ErrorMessage(), test.want) {
-				t.Errorf("got %v, want %q", test.err, test.want)
-			}
-		})
 	}
 }
 

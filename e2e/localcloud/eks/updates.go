@@ -15,29 +15,15 @@ import (
 type update struct {
 	types.Update
 	nodegroup, addon string
-	token            string
+	request          request
 }
 
 // begin records an update that is in progress; s.mu is held.
-func (c *cluster) begin(kind types.UpdateType, token *string, params ...types.UpdateParam) *update {
-	u := &update{token: deref(token)}
+func (c *cluster) begin(kind types.UpdateType, asked request, params ...types.UpdateParam) *update {
+	u := &update{request: asked}
 	u.Id, u.Type, u.Status, u.CreatedAt, u.Params = aws.String(uuid.NewString()), kind, types.UpdateStatusInProgress, now(), params
 	c.updates = append(c.updates, u)
 	return u
-}
-
-// repeated finds the update that an earlier request with the same client token
-// made; s.mu is held.
-func (c *cluster) repeated(token *string, nodegroup, addon string) *types.Update {
-	if deref(token) == "" {
-		return nil
-	}
-	for _, u := range c.updates {
-		if u.token == *token && u.nodegroup == nodegroup && u.addon == addon {
-			return u.output()
-		}
-	}
-	return nil
 }
 
 // output is a copy to answer with.
