@@ -39,6 +39,7 @@ func runScripts(t *testing.T, dir string) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"aicluster":  cmdAicluster,
 			"brokengpus": cmdBrokenGPUs,
+			"byhand":     cmdByHand,
 			"called":     cmdCalled,
 			"calls":      cmdCalls,
 			"capacity":   cmdCapacity,
@@ -50,6 +51,7 @@ func runScripts(t *testing.T, dir string) {
 			"inventory":  cmdInventory,
 			"jsonpath":   cmdJSONPath,
 			"killplane":  cmdKillPlane,
+			"load":       cmdLoad,
 			"logging":    cmdLogging,
 			"modelfiles": cmdModelFiles,
 			"network":    cmdNetwork,

@@ -10,6 +10,7 @@ import (
 	"aicluster/provision/controlplane"
 	"aicluster/provision/modelstore"
 	"aicluster/provision/network"
+	"aicluster/provision/orphans"
 )
 
 // discovery says what a cluster's graph depends on beside its blueprint: where
@@ -17,7 +18,7 @@ import (
 type discovery interface {
 	// layout is where the network stands; for a teardown, where it stands already.
 	layout(ctx context.Context, b *blueprints.Blueprint, teardown bool) (network.Layout, error)
-	// network is where a living cluster stands.
+	// network is where a living cluster stands, or one stood that left something.
 	network(ctx context.Context, cluster string) (blueprints.Network, error)
 	// admins looks at the cluster, too, and comes before what follows: what lives in
 	// a cluster need not be looked for without one.
@@ -32,11 +33,12 @@ type discovery interface {
 // awsDiscovery asks AWS and Kubernetes.
 type awsDiscovery struct{ clients *cloud.Clients }
 
-// discoveryPermissions is what all of it needs, beside what the resources do.
+// discoveryPermissions is what all of it needs, and the search for orphans,
+// beside what the resources do.
 func discoveryPermissions(s cloud.Site) []cloud.Permission {
 	var all []cloud.Permission
 	for _, of := range []func(cloud.Site) []cloud.Permission{
-		network.ZonePermissions, controlplane.AdminPermissions, nodepools.DiscoverPermissions, addons.DiscoverPermissions, modelstore.OwnedPermissions,
+		network.ZonePermissions, controlplane.AdminPermissions, nodepools.DiscoverPermissions, addons.DiscoverPermissions, modelstore.OwnedPermissions, orphans.Permissions,
 	} {
 		all = append(all, of(s)...)
 	}
@@ -51,7 +53,11 @@ func (d awsDiscovery) layout(ctx context.Context, b *blueprints.Blueprint, teard
 }
 
 func (d awsDiscovery) network(ctx context.Context, cluster string) (blueprints.Network, error) {
-	return controlplane.LiveNetwork(ctx, d.clients.EKS, cluster)
+	live, err := controlplane.LiveNetwork(ctx, d.clients.EKS, cluster)
+	if err != nil || live.VPCID != "" {
+		return live, err
+	}
+	return network.Traces(ctx, d.clients.EC2, d.clients.ELB, cluster)
 }
 
 func (d awsDiscovery) admins(ctx context.Context, cluster *controlplane.Cluster) ([]string, error) {

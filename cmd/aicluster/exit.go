@@ -13,7 +13,7 @@ import (
 // The exit codes of aicluster. docs/guide.md repeats this table.
 const (
 	exitOK          = 0   // done; diff: nothing differs
-	exitDiffers     = 1   // diff: something differs
+	exitDiffers     = 1   // diff: something differs; status --orphans: there are some
 	exitUsage       = 2   // wrong command line or blueprint, or a change that is refused; nothing was touched
 	exitFailed      = 3   // AWS, Kubernetes or the machine refused something
 	exitVerify      = 4   // the GPUs are not what they should be
@@ -25,6 +25,8 @@ const (
 var (
 	errInterrupted = errors.New("interrupted")
 	errDiffers     = errors.New("live state and blueprint differ")
+	errOrphans     = errors.New("there are orphans")
+	errNotSearched = errors.New("not everything could be searched")
 	errNotVerified = errors.New("the GPUs are not what they should be")
 	errLeft        = errors.New("teardown left something behind")
 )
@@ -61,7 +63,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errDiffers):
+	case errors.Is(err, errDiffers), errors.Is(err, errOrphans):
 		return exitDiffers
 	case errors.As(err, &usage), errors.As(err, &problems), errors.As(err, &refused):
 		return exitUsage

@@ -24,6 +24,8 @@ type session struct {
 	clients   *cloud.Clients
 	identity  cloud.Identity
 	stack     *stack
+
+	deleteModels bool // the models bucket goes with the cluster
 }
 
 // onCluster makes a command that works on the cluster of one blueprint file: it
@@ -70,7 +72,7 @@ func (a *app) openBlueprint(ctx context.Context, b *blueprints.Blueprint, o stac
 	if err != nil {
 		return nil, err
 	}
-	return &session{console: a.console, start: start, blueprint: b, clients: clients, identity: id, stack: st}, nil
+	return &session{console: a.console, start: start, blueprint: b, clients: clients, identity: id, stack: st, deleteModels: o.deleteModels}, nil
 }
 
 // plan compares everything. An interruption ends it with its own error.

@@ -20,12 +20,32 @@ import (
 )
 
 func (a *app) statusCommand() *cli.Command {
-	return a.onCluster(&cli.Command{
-		Name:  "status",
-		Usage: "what exists, healthy or not, and what it costs an hour right now",
-	}, func(ctx *cli.Context, s *session) error {
-		return s.status(ctx.Context)
-	})
+	return &cli.Command{
+		Name:      "status",
+		Usage:     "what exists, healthy or not, and what it costs an hour right now",
+		ArgsUsage: "FILE (with --orphans also --name NAME --region REGION)",
+		Flags: append(nameFlags(),
+			&cli.BoolFlag{Name: "orphans", Usage: "search for what is or was the cluster's and belongs to nothing that lives"},
+		),
+		Action: func(ctx *cli.Context) error {
+			if ctx.Bool("orphans") {
+				s, err := a.openForTeardown(ctx, stackOptions{teardown: true})
+				if err != nil {
+					return err
+				}
+				return s.orphans(ctx.Context)
+			}
+			file, err := fileArg(ctx)
+			if err != nil {
+				return err
+			}
+			s, err := a.open(ctx.Context, file, stackOptions{})
+			if err != nil {
+				return err
+			}
+			return s.status(ctx.Context)
+		},
+	}
 }
 
 // statusDocument is the JSON of status.

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"aicluster/cmd/aicluster/ui"
 	"aicluster/provision/engine"
 )
 
@@ -66,6 +64,9 @@ func (s *session) teardown(ctx context.Context, yes bool) error {
 	}
 	progress := s.console.Progress()
 	result, receipt := s.stack.graph.Teardown(ctx, plan, engine.Options{Events: progress.Event})
+	if !result.Interrupted {
+		s.judge(ctx, &receipt, progress)
+	}
 	progress.Close()
 	s.finishTeardown(ctx, result, receipt)
 	if err := ended(ctx, result); err != nil {
@@ -93,54 +94,4 @@ func (s *session) agreeToDelete(ctx context.Context, plan *engine.Plan) error {
 		}
 	}
 	return s.console.Confirm(ctx, "This deletes "+s.target()+". Type the cluster's name:", s.blueprint.Metadata.Name)
-}
-
-// receiptLine is the JSON line before the summary of a teardown.
-type receiptLine struct {
-	Type string `json:"type"` // "receipt"
-	engine.Receipt
-}
-
-func (s *session) finishTeardown(ctx context.Context, r engine.Result, receipt engine.Receipt) {
-	cost := 0.0
-	if len(receipt.Left) > 0 {
-		cost = s.costNow(ctx).Total()
-	}
-	if s.console.JSON {
-		_ = s.console.Line(receiptLine{"receipt", receipt})
-		_ = s.console.Summary(s.summaryLine("teardown", r, cost))
-		return
-	}
-	if err := r.Err(); err != nil {
-		s.console.ShowError(err)
-	}
-	s.showReceipt(receipt)
-	elapsed := ui.Duration(time.Since(s.start))
-	switch {
-	case len(receipt.Left) > 0:
-		s.say("not everything is gone after %s; what is left costs up to %s", elapsed, ui.Dollars(cost))
-		s.console.Hint("run the same command again; it goes on from here")
-	case len(receipt.Deleted) == 0:
-		s.say("there was nothing to delete: %s does not exist", s.target())
-	default:
-		s.say("%s is gone after %s: %d deleted, %d kept", s.target(), elapsed, len(receipt.Deleted), len(receipt.Kept))
-	}
-}
-
-func (s *session) showReceipt(r engine.Receipt) {
-	for _, part := range []struct {
-		word  string
-		lines []engine.ReceiptLine
-	}{{"deleted", r.Deleted}, {"kept", r.Kept}, {"left", r.Left}} {
-		for _, l := range part.lines {
-			s.console.Data("%-8s %s %s", part.word, s.console.Name(l.Resource), joined(l.Detail, l.Reason))
-		}
-	}
-}
-
-func joined(detail, reason string) string {
-	if detail == "" || reason == "" {
-		return detail + reason
-	}
-	return detail + ": " + reason
 }

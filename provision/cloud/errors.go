@@ -175,6 +175,9 @@ func IsNotFound(err error) bool {
 	return strings.HasPrefix(c, "Invalid") && (strings.HasSuffix(c, ".NotFound") || strings.HasSuffix(c, ".NotFoundException"))
 }
 
+// IsDenied tells that the credentials may not make the call.
+func IsDenied(err error) bool { return hasCode(err, accessCodes...) }
+
 // IsExists tells that something of that name exists already.
 func IsExists(err error) bool {
 	return hasCode(err, "EntityAlreadyExists", "ResourceInUseException", "InvalidLaunchTemplateName.AlreadyExistsException",

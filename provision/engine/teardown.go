@@ -17,6 +17,10 @@ type ReceiptLine struct {
 	Resource string `json:"resource"`
 	Detail   string `json:"detail,omitempty"`
 	Reason   string `json:"reason,omitempty"`
+
+	// Of what is not deleted: US dollars an hour, and the command that removes it.
+	CostPerHour float64 `json:"costPerHour,omitempty"`
+	Remove      string  `json:"remove,omitempty"`
 }
 
 // Teardown deletes everything that plan found and that is not to be kept, each

@@ -458,7 +458,7 @@ func (f *fakeEC2) DeleteVpcEndpoints(_ context.Context, in *ec2.DeleteVpcEndpoin
 
 func (f *fakeEC2) DescribeNetworkInterfaces(_ context.Context, in *ec2.DescribeNetworkInterfacesInput, _ ...func(*ec2.Options)) (*ec2.DescribeNetworkInterfacesOutput, error) {
 	return &ec2.DescribeNetworkInterfacesOutput{NetworkInterfaces: list(f, f.enis, func(_ string, i *types.NetworkInterface) bool {
-		return *in.Filters[0].Name != "subnet-id" || slices.Contains(in.Filters[0].Values, *i.SubnetId)
+		return (*in.Filters[0].Name != "subnet-id" || slices.Contains(in.Filters[0].Values, *i.SubnetId)) && matches(i.TagSet, in.Filters)
 	})}, nil
 }
 
@@ -471,7 +471,7 @@ func (f *fakeEC2) DeleteNetworkInterface(_ context.Context, in *ec2.DeleteNetwor
 
 func (f *fakeEC2) DescribeSecurityGroups(_ context.Context, in *ec2.DescribeSecurityGroupsInput, _ ...func(*ec2.Options)) (*ec2.DescribeSecurityGroupsOutput, error) {
 	return &ec2.DescribeSecurityGroupsOutput{SecurityGroups: list(f, f.groups, func(_ string, g *types.SecurityGroup) bool {
-		return slices.Contains(in.Filters[0].Values, *g.VpcId)
+		return (*in.Filters[0].Name != "vpc-id" || slices.Contains(in.Filters[0].Values, *g.VpcId)) && matches(g.Tags, in.Filters)
 	})}, nil
 }
 

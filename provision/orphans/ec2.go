@@ -21,7 +21,6 @@ type EC2API interface {
 	ec2.DescribeSubnetsAPIClient
 	ec2.DescribeInstancesAPIClient
 	ec2.DescribeVolumesAPIClient
-	ec2.DescribeSnapshotsAPIClient
 	ec2.DescribeNatGatewaysAPIClient
 	ec2.DescribeNetworkInterfacesAPIClient
 	ec2.DescribeSecurityGroupsAPIClient
@@ -55,7 +54,6 @@ var kinds = []kind{
 	{types.ResourceTypeSubnet, "subnet-id", "vpc-id", (*Search).listSubnets},
 	{types.ResourceTypeInstance, "instance-id", "vpc-id", (*Search).listInstances},
 	{types.ResourceTypeVolume, "volume-id", "", (*Search).listVolumes},
-	{types.ResourceTypeSnapshot, "snapshot-id", "", (*Search).listSnapshots},
 	{types.ResourceTypeNatgateway, "nat-gateway-id", "vpc-id", (*Search).listNATs},
 	{types.ResourceTypeElasticIp, "allocation-id", "", (*Search).listAddresses},
 	{types.ResourceTypeNetworkInterface, "network-interface-id", "vpc-id", (*Search).listInterfaces},
@@ -95,7 +93,7 @@ func (s *Search) inEC2(ctx context.Context) ([]Thing, error) {
 		})
 	}
 	wg.Wait()
-	return s.judge(found), errors.Join(errs...)
+	return append(s.judge(found), s.snapshots(tagged[types.ResourceTypeSnapshot])...), errors.Join(errs...)
 }
 
 // tagged lists the ids, by type, whose tags name the cluster.

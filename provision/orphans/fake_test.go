@@ -195,7 +195,7 @@ func (a *account) DescribeVpcEndpoints(_ context.Context, in *ec2.DescribeVpcEnd
 
 func (a *account) DescribeLaunchTemplates(_ context.Context, in *ec2.DescribeLaunchTemplatesInput, _ ...func(*ec2.Options)) (*ec2.DescribeLaunchTemplatesOutput, error) {
 	return &ec2.DescribeLaunchTemplatesOutput{LaunchTemplates: list(a.pick(types.ResourceTypeLaunchTemplate, in.Filters), func(t thing) types.LaunchTemplate {
-		return types.LaunchTemplate{LaunchTemplateId: &t.id, Tags: sdkTags(t.tags)}
+		return types.LaunchTemplate{LaunchTemplateName: &t.id, Tags: sdkTags(t.tags)}
 	})}, nil
 }
 

@@ -77,22 +77,14 @@ func (s *Search) listVolumes(ctx context.Context, by []types.Filter) ([]item, er
 	return all, nil
 }
 
-func (s *Search) listSnapshots(ctx context.Context, by []types.Filter) ([]item, error) {
-	var all []item
-	pages := ec2.NewDescribeSnapshotsPaginator(s.EC2, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: by})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return all, err
-		}
-		for _, v := range page.Snapshots {
-			id := aws.ToString(v.SnapshotId)
-			all = append(all, item{tags: cloud.FromEC2(v.Tags), Thing: Thing{Kind: "snapshot", ID: id, Data: true,
-				Detail:      fmt.Sprintf("of %s, %d GiB", aws.ToString(v.VolumeId), aws.ToInt32(v.VolumeSize)),
-				CostPerHour: snapshotGiBMonth * float64(aws.ToInt32(v.VolumeSize)) / hoursOfMonth, Remove: s.command("ec2 delete-snapshot --snapshot-id %s", id)}})
-		}
+// snapshots are known by their tags alone, which go with them. What a snapshot
+// costs depends on how much of its volume was written, which EC2 does not tell.
+func (s *Search) snapshots(ids []string) []Thing {
+	var found []Thing
+	for _, id := range ids {
+		found = append(found, Thing{Kind: "snapshot", ID: id, Why: "its tags name the cluster", Data: true, Remove: s.command("ec2 delete-snapshot --snapshot-id %s", id)})
 	}
-	return all, nil
+	return found
 }
 
 // listTemplates asks by tag, since launch templates have no filter on ids: for
@@ -107,9 +99,9 @@ func (s *Search) listTemplates(ctx context.Context, _ []types.Filter) ([]item, e
 				return all, err
 			}
 			for _, t := range page.LaunchTemplates {
-				id := aws.ToString(t.LaunchTemplateId)
-				all = append(all, item{tags: cloud.FromEC2(t.Tags), Thing: Thing{Kind: "launch-template", ID: id, Detail: aws.ToString(t.LaunchTemplateName),
-					Remove: s.command("ec2 delete-launch-template --launch-template-id %s", id)}})
+				name := aws.ToString(t.LaunchTemplateName) // unique in a region
+				all = append(all, item{tags: cloud.FromEC2(t.Tags), Thing: Thing{Kind: "launch-template", ID: name, Detail: aws.ToString(t.LaunchTemplateId),
+					Remove: s.command("ec2 delete-launch-template --launch-template-name %s", name)}})
 			}
 		}
 	}

@@ -90,21 +90,37 @@ func (s *Search) Run(ctx context.Context) ([]Thing, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
+	for i := range found {
+		found[i].CostPerHour = millionth(found[i].CostPerHour)
+	}
 	slices.SortFunc(found, func(a, b Thing) int { return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.ID, b.ID)) })
 	return found, errors.Join(errs...)
 }
 
-// Settled searches until nothing that it finds is on its way out, or for limit.
-// What still goes after that is found as it is. progress is told what goes.
-func (s *Search) Settled(ctx context.Context, limit time.Duration, progress func(going Thing)) (found []Thing, err error) {
+// How long [Search.Settled] waits: for what AWS says is going, and for what it
+// still describes although it is gone, since its reads lag behind.
+const (
+	goingLimit = 5 * time.Minute
+	lagLimit   = 20 * time.Second
+)
+
+// Settled searches until everything that it finds is accounted for, as long as
+// the rest may still go by itself. What is there after that is found as it is.
+// waiting is told what is waited for.
+func (s *Search) Settled(ctx context.Context, accounted func(Thing) bool, waiting func(Thing)) (found []Thing, err error) {
 	start := time.Now()
 	waited := cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
 		found, err = s.Run(ctx)
-		i := slices.IndexFunc(found, func(t Thing) bool { return t.going })
-		if i < 0 || err != nil || time.Since(start) >= limit {
+		pending := slices.DeleteFunc(slices.Clone(found), accounted)
+		going := slices.IndexFunc(pending, func(t Thing) bool { return t.going })
+		limit := lagLimit
+		if going >= 0 {
+			limit = goingLimit
+		}
+		if len(pending) == 0 || err != nil || time.Since(start) >= limit {
 			return true, nil
 		}
-		progress(found[i])
+		waiting(pending[max(going, 0)])
 		return false, nil
 	})
 	return found, errors.Join(err, waited)
@@ -116,8 +132,11 @@ func CostPerHour(things []Thing) float64 {
 	for _, t := range things {
 		sum += t.CostPerHour
 	}
-	return math.Round(sum*1e6) / 1e6
+	return millionth(sum)
 }
+
+// millionth rounds to a millionth of a dollar: no price is finer.
+func millionth(perHour float64) float64 { return math.Round(perHour*1e6) / 1e6 }
 
 // command is an aws command in the search's region.
 func (s *Search) command(format string, args ...any) string {

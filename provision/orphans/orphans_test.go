@@ -3,7 +3,6 @@ package orphans
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -40,6 +39,7 @@ func TestWhatCountsAsTheClusters(t *testing.T) {
 		"EKS's tag":                       {one(types.ResourceTypeSecurityGroup, thing{id: "sg-1", state: "eks-cluster-sg-demo-1", tags: tags{"aws:eks:cluster-name": "demo"}}), "security-group/sg-1"},
 		"the CNI's tag":                   {one(types.ResourceTypeNetworkInterface, thing{id: "eni-1", state: "available", tags: tags{"cluster.k8s.amazonaws.com/name": "demo"}}), "network-interface/eni-1"},
 		"a volume of a claim":             {one(types.ResourceTypeVolume, thing{id: "vol-1", state: "available", tags: tags{"kubernetes.io/cluster/demo": "owned"}}), "volume/vol-1"},
+		"a snapshot":                      {one(types.ResourceTypeSnapshot, thing{id: "snap-1", tags: tags{"kubernetes.io/cluster/demo": "owned"}}), "snapshot/snap-1"},
 		"a subnet that is shared with it": {one(types.ResourceTypeSubnet, thing{id: "subnet-1", tags: tags{"kubernetes.io/cluster/demo": "shared"}}), ""},
 		"a tag that outlives its thing":   {one(types.ResourceTypeSecurityGroup, thing{id: "gone:sg-1", tags: ours}), ""},
 		"a terminated instance":           {one(types.ResourceTypeInstance, thing{id: "i-1", state: "terminated", tags: ours}), ""},
@@ -115,7 +115,7 @@ func TestSomebodyElsesThingIsNotOursToPriceOrRemove(t *testing.T) {
 func TestSettledWaitsForWhatGoes(t *testing.T) {
 	a := one(types.ResourceTypeNatgateway, thing{id: "nat-1", state: "deleting", tags: ours})
 	told := ""
-	found, err := a.search().Settled(t.Context(), time.Minute, func(going Thing) {
+	found, err := a.search().Settled(t.Context(), nobody, func(going Thing) {
 		told = going.Name()
 		if a.calls >= 3 {
 			a.ec2[types.ResourceTypeNatgateway][0].state = "deleted"
@@ -124,12 +124,18 @@ func TestSettledWaitsForWhatGoes(t *testing.T) {
 	if err != nil || len(found) != 0 || told != "nat-gateway/nat-1" {
 		t.Errorf("found %v, told %q, %v", found, told, err)
 	}
-	a.ec2[types.ResourceTypeNatgateway][0].state = "deleting"
-	found, err = a.search().Settled(t.Context(), 0, func(Thing) { t.Error("waited") })
+}
+
+// What a receipt accounts for is not waited for.
+func TestSettledDoesNotWaitForWhatIsAccountedFor(t *testing.T) {
+	a := one(types.ResourceTypeNatgateway, thing{id: "nat-1", state: "deleting", tags: ours})
+	found, err := a.search().Settled(t.Context(), func(Thing) bool { return true }, func(Thing) { t.Error("waited") })
 	if err != nil || len(found) != 1 {
-		t.Errorf("after the limit: %v %v", found, err)
+		t.Errorf("%v %v", found, err)
 	}
 }
+
+func nobody(Thing) bool { return false }
 
 func TestWhatTheLivingClusterHolds(t *testing.T) {
 	living := Living{Pools: []string{"system"}, Objects: []string{"service/web/api", "pv/pvc-1"}, Known: []string{"subnet-1"}}

@@ -9,13 +9,12 @@ import (
 // List prices of us-east-1 in US dollars, of 2026: an hour, or a GiB and month.
 // Sources: aws.amazon.com/{vpc,eks,elasticloadbalancing,ebs,cloudwatch}/pricing.
 const (
-	natPrice         = 0.045
-	addressPrice     = 0.005 // any public IPv4 address, used or not
-	endpointPrice    = 0.01  // of an interface endpoint, for each subnet; a gateway endpoint is free
-	balancerPrice    = 0.0225
-	clusterPrice     = 0.10
-	snapshotGiBMonth = 0.05 // at most: a snapshot holds only blocks that were written
-	logGiBMonth      = 0.03
+	natPrice      = 0.045
+	addressPrice  = 0.005 // any public IPv4 address, used or not
+	endpointPrice = 0.01  // of an interface endpoint, for each subnet; a gateway endpoint is free
+	balancerPrice = 0.0225
+	clusterPrice  = 0.10
+	logGiBMonth   = 0.03
 
 	hoursOfMonth = 730
 	gib          = 1 << 30

@@ -152,5 +152,10 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
 }
 
-// Dollars formats a price per hour.
-func Dollars(perHour float64) string { return fmt.Sprintf("$%.2f/h", perHour) }
+// Dollars formats a price per hour: "$1.25/h", or "$0.0005/h" for less than a cent.
+func Dollars(perHour float64) string {
+	if perHour > 0 && perHour < 0.01 {
+		return fmt.Sprintf("$%.1g/h", perHour)
+	}
+	return fmt.Sprintf("$%.2f/h", perHour)
+}
