@@ -60,6 +60,14 @@ e2e-clients: build ## kubectl and the AWS CLI (aws on the PATH) see what status 
 	go build -C e2e -ldflags "-s -w" -o ../bin/kubectl k8s.io/kubernetes/cmd/kubectl
 	go test -C e2e -count=1 -tags clients -run '^TestClients$$' .
 
+.PHONY: e2e-moto
+e2e-moto: build ## against moto, another emulator of AWS (needs python3 and PyPI)
+	e2e/emulators/moto.sh
+
+.PHONY: e2e-localstack
+e2e-localstack: build ## against LocalStack, another emulator of AWS (needs Docker)
+	e2e/emulators/localstack.sh
+
 .PHONY: bench-up
 bench-up: build ## up against the shortest time that AWS's own durations allow
 	go test -C e2e -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkUp$$' -benchtime 1x .

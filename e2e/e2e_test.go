@@ -11,10 +11,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func TestScripts(t *testing.T) { runScripts(t, "testdata") }
+func TestScripts(t *testing.T) { runScripts(t, "testdata", nil) }
 
-// runScripts runs the scripts of a folder side by side.
-func runScripts(t *testing.T, dir string) {
+// runScripts runs the scripts of a folder side by side, with variables of the
+// test's own environment besides the usual ones.
+func runScripts(t *testing.T, dir string, variables []string) {
 	t.Helper()
 	bin, err := filepath.Abs("../bin")
 	if err != nil {
@@ -33,10 +34,14 @@ func runScripts(t *testing.T, dir string) {
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("NO_COLOR", "1")
+			for _, name := range variables {
+				env.Setenv(name, os.Getenv(name))
+			}
 			env.Values[cloudKey{}] = &cloud{}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"account":    cmdAccount,
 			"aicluster":  cmdAicluster,
 			"brokengpus": cmdBrokenGPUs,
 			"byhand":     cmdByHand,

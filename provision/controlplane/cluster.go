@@ -186,7 +186,7 @@ func (c *Cluster) RESTConfig() (*rest.Config, error) {
 // read fills c.live.
 func (c *Cluster) read(ctx context.Context) error {
 	out, err := c.api.DescribeCluster(ctx, &eks.DescribeClusterInput{Name: aws.String(c.Name())})
-	if cloud.IsNotFound(err) {
+	if cloud.IsAbsent(err) {
 		c.live = nil
 		return nil
 	}
