@@ -64,6 +64,7 @@ func runScripts(t *testing.T, dir string, variables []string) {
 			"policy":     cmdPolicy,
 			"protect":    cmdProtect,
 			"release":    cmdRelease,
+			"service":    cmdService,
 			"settled":    cmdSettled,
 			"signal":     cmdSignal,
 			"single":     cmdSingle,

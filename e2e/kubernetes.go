@@ -11,20 +11,19 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// cmdRelease writes Helm's record of a release to release.json:
-// "release NAMESPACE NAME". It reads the cluster with the administrator's
-// certificate that the local cloud keeps, not as aicluster does.
-func cmdRelease(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: release NAMESPACE NAME")
-	}
+// kubernetesOf returns a client of the cloud's one cluster. It has the
+// administrator's certificate that the local cloud keeps; aicluster has not.
+func kubernetesOf(ts *testscript.TestScript) kubernetes.Interface {
 	configs, err := filepath.Glob(filepath.Join(of(ts).dir, "clusters", "*", "*", "admin.kubeconfig"))
 	ts.Check(err)
 	if len(configs) != 1 {
@@ -34,6 +33,16 @@ func cmdRelease(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	client, err := kubernetes.NewForConfig(config)
 	ts.Check(err)
+	return client
+}
+
+// cmdRelease writes Helm's record of a release to release.json:
+// "release NAMESPACE NAME".
+func cmdRelease(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: release NAMESPACE NAME")
+	}
+	client := kubernetesOf(ts)
 	// Helm keeps each revision in a Secret: base64 of gzip of JSON.
 	list, err := client.CoreV1().Secrets(args[0]).List(context.Background(), metav1.ListOptions{LabelSelector: "owner=helm,status=deployed,name=" + args[1]})
 	ts.Check(err)
@@ -47,6 +56,34 @@ func cmdRelease(ts *testscript.TestScript, neg bool, args []string) {
 	text, err := io.ReadAll(unpacked)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs("release.json"), text, 0o600))
+}
+
+// serviceWait is far more than a load balancer's name takes at any speed.
+const serviceWait = time.Minute
+
+// cmdService makes a service of type LoadBalancer, as a user would, and waits for
+// its host name: "service NAME [TYPE]". Without a type, which goes into the
+// annotation, EKS makes a classic load balancer.
+func cmdService(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: service NAME [TYPE]")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), serviceWait)
+	defer cancel()
+	services := kubernetesOf(ts).CoreV1().Services("default")
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: args[0]},
+		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, Ports: []corev1.ServicePort{{Port: 80}}, Selector: map[string]string{"app": args[0]}},
+	}
+	if len(args) == 2 {
+		service.Annotations = map[string]string{"service.beta.kubernetes.io/aws-load-balancer-type": args[1]}
+	}
+	_, err := services.Create(ctx, service, metav1.CreateOptions{})
+	ts.Check(err)
+	ts.Check(wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		got, err := services.Get(ctx, args[0], metav1.GetOptions{})
+		return err == nil && len(got.Status.LoadBalancer.Ingress) > 0, err
+	}))
 }
 
 // cmdKillPlane kills the control plane of a cluster: "killplane CLUSTER". It is

@@ -127,7 +127,7 @@ func (s *builder) addNetwork(ctx context.Context) error {
 			s.blueprint.Network = live
 		}
 	}
-	s.network = network.New(s.clients.EC2, s.clients.ELB, s.owner, s.blueprint, s.layout)
+	s.network = network.New(s.clients.EC2, network.LoadBalancerAPI{V2: s.clients.ELB, Classic: s.clients.ClassicELB}, s.owner, s.blueprint, s.layout)
 	s.add(s.network.Resources()...)
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -33,6 +34,7 @@ type Clients struct {
 	EC2         *ec2.Client
 	EKS         *eks.Client
 	ELB         *elasticloadbalancingv2.Client
+	ClassicELB  *elasticloadbalancing.Client
 	IAM         *iam.Client
 	Logs        *cloudwatchlogs.Client
 	S3          *s3.Client
@@ -80,6 +82,7 @@ func New(ctx context.Context, region, version string) (*Clients, error) {
 	c.AutoScaling = autoscaling.NewFromConfig(cfg)
 	c.EC2 = ec2.NewFromConfig(cfg)
 	c.EKS = eks.NewFromConfig(cfg)
+	c.ClassicELB = elasticloadbalancing.NewFromConfig(cfg)
 	c.ELB = elasticloadbalancingv2.NewFromConfig(cfg)
 	c.IAM = iam.NewFromConfig(cfg)
 	c.Logs = cloudwatchlogs.NewFromConfig(cfg)

@@ -475,9 +475,38 @@ func (f *fakeEC2) DescribeSecurityGroups(_ context.Context, in *ec2.DescribeSecu
 	})}, nil
 }
 
+// DeleteSecurityGroup refuses a group that an interface has or another's rule names.
 func (f *fakeEC2) DeleteSecurityGroup(_ context.Context, in *ec2.DeleteSecurityGroupInput, _ ...func(*ec2.Options)) (*ec2.DeleteSecurityGroupOutput, error) {
 	_, err := f.change("DeleteSecurityGroup")
 	defer f.mu.Unlock()
+	held := apiError("DependencyViolation", "resource "+*in.GroupId+" has a dependent object")
+	for _, i := range f.enis {
+		if slices.ContainsFunc(i.Groups, func(g types.GroupIdentifier) bool { return *g.GroupId == *in.GroupId }) {
+			return nil, held
+		}
+	}
+	for _, g := range f.groups {
+		if *g.GroupId != *in.GroupId && len(rulesAbout(*in.GroupId, g.IpPermissions)) > 0 {
+			return nil, held
+		}
+	}
 	delete(f.groups, *in.GroupId)
 	return &ec2.DeleteSecurityGroupOutput{}, err
+}
+
+// RevokeSecurityGroupIngress takes rules away that name groups.
+func (f *fakeEC2) RevokeSecurityGroupIngress(_ context.Context, in *ec2.RevokeSecurityGroupIngressInput, _ ...func(*ec2.Options)) (*ec2.RevokeSecurityGroupIngressOutput, error) {
+	_, err := f.change("RevokeSecurityGroupIngress")
+	defer f.mu.Unlock()
+	g := f.groups[*in.GroupId]
+	for _, gone := range in.IpPermissions {
+		for i, r := range g.IpPermissions {
+			if *r.IpProtocol == *gone.IpProtocol {
+				g.IpPermissions[i].UserIdGroupPairs = slices.DeleteFunc(slices.Clone(r.UserIdGroupPairs), func(p types.UserIdGroupPair) bool {
+					return *p.GroupId == *gone.UserIdGroupPairs[0].GroupId
+				})
+			}
+		}
+	}
+	return &ec2.RevokeSecurityGroupIngressOutput{}, err
 }

@@ -71,12 +71,12 @@ func (l leftovers) abandoned(i types.NetworkInterface) bool {
 func (l leftovers) foreign(ctx context.Context, found []types.NetworkInterface) ([]types.NetworkInterface, error) {
 	var standing []string
 	if slices.ContainsFunc(found, func(i types.NetworkInterface) bool { return elbName(i) != "" }) {
-		balancers, err := describeLoadBalancers(ctx, l.elb)
+		balancers, err := l.elb.balancers(ctx)
 		if err != nil {
 			return nil, err
 		}
 		for _, b := range balancers {
-			standing = append(standing, balancerPath(b))
+			standing = append(standing, b.plug())
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(found), func(i types.NetworkInterface) bool {
@@ -94,13 +94,6 @@ func elbName(i types.NetworkInterface) string {
 		return ""
 	}
 	return name
-}
-
-// isClassic tells that an interface is a classic load balancer's, which the API
-// of the others does not know.
-func isClassic(i types.NetworkInterface) bool {
-	name := elbName(i)
-	return name != "" && !strings.Contains(name, "/")
 }
 
 // ofControlPlane tells that an interface is the control plane's or a node's,
@@ -166,10 +159,6 @@ func (l leftovers) sweep(ctx context.Context, p engine.Progress) (int, error) {
 		return len(foreign), nil
 	}
 	for _, i := range rest {
-		if isClassic(i) {
-			p("waiting for %s to go; a classic load balancer that still stands has to be removed by hand", nameInterface(i))
-			continue
-		}
 		p("waiting for %s to go", nameInterface(i))
 	}
 	return 0, nil

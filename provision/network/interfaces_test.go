@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	classictypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing/types"
 
 	"aicluster/provision/cloud"
 	"aicluster/provision/engine"
@@ -21,6 +22,7 @@ func TestWhoHoldsASubnet(t *testing.T) {
 	for name, test := range map[string]struct {
 		eni      types.NetworkInterface
 		standing string // a load balancer, nobody's of the cluster
+		classic  string // a classic one
 		limit    time.Duration
 		says     string
 		message  string
@@ -45,9 +47,13 @@ func TestWhoHoldsASubnet(t *testing.T) {
 			eni:   types.NetworkInterface{Description: aws.String("ELB net/k8s/0a")},
 			limit: subnetDeleteLimit, says: ours, message: "held by eni-x (ELB net/k8s/0a).",
 		},
-		"classic load balancer": {
+		"other classic load balancer": {
+			eni:     types.NetworkInterface{Description: aws.String("ELB web"), RequesterManaged: aws.Bool(true), RequesterId: aws.String("amazon-elb")},
+			classic: "web", limit: foreignLimit, says: others, message: "eni-x (ELB web) of amazon-elb, which is not this cluster's",
+		},
+		"classic load balancer that is gone": {
 			eni:   types.NetworkInterface{Description: aws.String("ELB a0123")},
-			limit: subnetDeleteLimit, says: "classic load balancer that still stands has to be removed by hand", message: "held by eni-x (ELB a0123).",
+			limit: subnetDeleteLimit, says: ours, message: "held by eni-x (ELB a0123).",
 		},
 		"control plane": {
 			eni:   types.NetworkInterface{Description: aws.String("Amazon EKS demo")},
@@ -70,6 +76,9 @@ func TestWhoHoldsASubnet(t *testing.T) {
 				lbs := newFakeELB(f)
 				if test.standing != "" {
 					lbs.put(test.standing, n.VPCID(), "", map[string]string{"team": "web"})
+				}
+				if test.classic != "" {
+					lbs.classic.balancers = []classictypes.LoadBalancerDescription{{LoadBalancerName: &test.classic, VPCId: aws.String(n.VPCID())}}
 				}
 				test.eni.NetworkInterfaceId, test.eni.SubnetId, test.eni.Status = aws.String("eni-x"), aws.String(n.PrivateSubnetIDs()[0]), types.NetworkInterfaceStatusInUse
 				f.enis["eni-x"] = &test.eni

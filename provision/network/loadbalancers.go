@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
@@ -15,27 +16,15 @@ import (
 	"aicluster/provision/engine"
 )
 
-// LoadBalancerAPI is what this package uses of Elastic Load Balancing.
-type LoadBalancerAPI interface {
-	elb.DescribeLoadBalancersAPIClient
-	elb.DescribeTargetGroupsAPIClient
-	DescribeTags(context.Context, *elb.DescribeTagsInput, ...func(*elb.Options)) (*elb.DescribeTagsOutput, error)
-	DeleteLoadBalancer(context.Context, *elb.DeleteLoadBalancerInput, ...func(*elb.Options)) (*elb.DeleteLoadBalancerOutput, error)
-	DeleteTargetGroup(context.Context, *elb.DeleteTargetGroupInput, ...func(*elb.Options)) (*elb.DeleteTargetGroupOutput, error)
-}
-
 // loadBalancers are the load balancers that Kubernetes' controllers made for the
-// cluster, and their target groups, by the controllers' own tags. Kubernetes
-// removes them when their services go. Where it cannot, because the API server
+// cluster, of both generations, with their target groups and security groups, by
+// the controllers' own tags. Kubernetes removes them when their services go. Where it cannot, because the API server
 // does not answer or the cluster was deleted by hand, they would cost money and
 // hold the subnets for ever (eksctl #5468, #487, #253).
 //
 // There is nothing to be made of them. The cluster needs them, which need the
 // subnets: so they are deleted once nobody is left who could make new ones, and
 // before what they stand in.
-//
-// Classic load balancers are not among them: they have an API of their own. A
-// teardown that meets the interface of one says so.
 type loadBalancers struct {
 	api     API
 	elb     LoadBalancerAPI
@@ -43,8 +32,9 @@ type loadBalancers struct {
 	vpc     home
 	needs   []engine.Resource
 
-	balancers []elbtypes.LoadBalancer
-	groups    []elbtypes.TargetGroup
+	balancers      []balancer
+	targetGroups   []elbtypes.TargetGroup
+	securityGroups []types.SecurityGroup
 }
 
 // home is a VPC, ours or not.
@@ -65,11 +55,13 @@ func (l *loadBalancers) Needs() []engine.Resource { return l.needs }
 
 // Unwanted implements [engine.Unwanted]: where there are none, none are to be
 // made; those that exist stay until teardown.
-func (l *loadBalancers) Unwanted() bool { return len(l.balancers)+len(l.groups) == 0 }
+func (l *loadBalancers) Unwanted() bool {
+	return len(l.balancers)+len(l.targetGroups)+len(l.securityGroups) == 0
+}
 
 // Observe implements [engine.Resource].
 func (l *loadBalancers) Observe(ctx context.Context) (engine.Observation, error) {
-	l.balancers, l.groups = nil, nil
+	l.forget()
 	if l.vpc.liveID() == "" {
 		return engine.Observation{}, nil
 	}
@@ -81,10 +73,13 @@ func (l *loadBalancers) Observe(ctx context.Context) (engine.Observation, error)
 	}
 	var parts []string
 	for _, b := range l.balancers {
-		parts = append(parts, aws.ToString(b.LoadBalancerName))
+		parts = append(parts, b.name)
 	}
-	if n := len(l.groups); n > 0 {
+	if n := len(l.targetGroups); n > 0 {
 		parts = append(parts, fmt.Sprintf("target groups: %d", n))
+	}
+	if n := len(l.securityGroups); n > 0 {
+		parts = append(parts, fmt.Sprintf("security groups: %d", n))
 	}
 	return engine.Observation{Exists: true, Detail: strings.Join(parts, ", ")}, nil
 }
@@ -93,54 +88,25 @@ func (l *loadBalancers) Observe(ctx context.Context) (engine.Observation, error)
 // begin again.
 func (l *loadBalancers) read(ctx context.Context) error {
 	return settled(ctx, func(ctx context.Context) error {
-		balancers, err := describeLoadBalancers(ctx, l.elb)
+		balancers, err := l.elb.balancers(ctx)
 		if err != nil {
 			return err
 		}
-		groups, err := describeTargetGroups(ctx, l.elb)
+		groups, err := l.elb.targetGroups(ctx)
 		if err != nil {
 			return err
 		}
 		elsewhere := func(vpcID *string) bool { return aws.ToString(vpcID) != l.vpc.liveID() }
-		balancers = slices.DeleteFunc(balancers, func(b elbtypes.LoadBalancer) bool { return elsewhere(b.VpcId) })
+		balancers = slices.DeleteFunc(balancers, func(b balancer) bool { return elsewhere(&b.vpcID) })
 		groups = slices.DeleteFunc(groups, func(g elbtypes.TargetGroup) bool { return elsewhere(g.VpcId) })
-		owned, err := l.owned(ctx, balancers, groups)
+		tags, err := l.elb.tags(ctx, balancers, groups)
 		if err != nil {
 			return err
 		}
-		l.balancers = slices.DeleteFunc(balancers, func(b elbtypes.LoadBalancer) bool { return !owned[aws.ToString(b.LoadBalancerArn)] })
-		l.groups = slices.DeleteFunc(groups, func(g elbtypes.TargetGroup) bool { return !owned[aws.ToString(g.TargetGroupArn)] })
-		return nil
+		l.balancers = slices.DeleteFunc(balancers, func(b balancer) bool { return !madeFor(l.cluster, tags[b.key()]) })
+		l.targetGroups = slices.DeleteFunc(groups, func(g elbtypes.TargetGroup) bool { return !madeFor(l.cluster, tags[aws.ToString(g.TargetGroupArn)]) })
+		return l.readSecurityGroups(ctx)
 	})
-}
-
-// tagBatch is how many ARNs DescribeTags takes (API reference).
-const tagBatch = 20
-
-// owned tells, by ARN, which of these have the cluster's tags.
-func (l *loadBalancers) owned(ctx context.Context, balancers []elbtypes.LoadBalancer, groups []elbtypes.TargetGroup) (map[string]bool, error) {
-	var arns []string
-	for _, b := range balancers {
-		arns = append(arns, aws.ToString(b.LoadBalancerArn))
-	}
-	for _, g := range groups {
-		arns = append(arns, aws.ToString(g.TargetGroupArn))
-	}
-	owned := map[string]bool{}
-	for batch := range slices.Chunk(arns, tagBatch) {
-		out, err := l.elb.DescribeTags(ctx, &elb.DescribeTagsInput{ResourceArns: batch})
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range out.TagDescriptions {
-			tags := make(map[string]string, len(d.Tags))
-			for _, t := range d.Tags {
-				tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
-			}
-			owned[aws.ToString(d.ResourceArn)] = madeFor(l.cluster, tags)
-		}
-	}
-	return owned, nil
 }
 
 // Apply implements [engine.Resource]; there is never anything to change.
@@ -160,15 +126,14 @@ func (l *loadBalancers) Delete(ctx context.Context, p engine.Progress) error {
 		return cloud.Wrap(l.ID(), "looking for load balancers", err)
 	}
 	for _, b := range l.balancers {
-		p("deleting load balancer %s, which Kubernetes left", aws.ToString(b.LoadBalancerName))
-		_, err := l.elb.DeleteLoadBalancer(ctx, &elb.DeleteLoadBalancerInput{LoadBalancerArn: b.LoadBalancerArn})
-		if err != nil && !cloud.IsNotFound(err) {
+		p("deleting load balancer %s, which Kubernetes left", b.name)
+		if err := l.elb.delete(ctx, b); err != nil && !cloud.IsNotFound(err) {
 			return l.refused(b, err)
 		}
 	}
-	for _, g := range l.groups {
+	for _, g := range l.targetGroups {
 		err := cloud.RetryWhile(ctx, targetGroupLimit, cloud.IsDependency, func(ctx context.Context) error {
-			_, err := l.elb.DeleteTargetGroup(ctx, &elb.DeleteTargetGroupInput{TargetGroupArn: g.TargetGroupArn})
+			_, err := l.elb.V2.DeleteTargetGroup(ctx, &elb.DeleteTargetGroupInput{TargetGroupArn: g.TargetGroupArn})
 			return err
 		})
 		if err != nil && !cloud.IsNotFound(err) {
@@ -178,13 +143,18 @@ func (l *loadBalancers) Delete(ctx context.Context, p engine.Progress) error {
 	if err := l.waitUnplugged(ctx, p); err != nil {
 		return cloud.Wrap(l.ID(), "waiting for the load balancers' interfaces to go", err)
 	}
-	l.balancers, l.groups = nil, nil
+	if err := l.deleteSecurityGroups(ctx, p); err != nil {
+		return err
+	}
+	l.forget()
 	return nil
 }
 
+func (l *loadBalancers) forget() { l.balancers, l.targetGroups, l.securityGroups = nil, nil, nil }
+
 // refused is why AWS does not delete a load balancer, and what to do about it.
-func (l *loadBalancers) refused(b elbtypes.LoadBalancer, err error) error {
-	doing := "deleting load balancer " + aws.ToString(b.LoadBalancerName)
+func (l *loadBalancers) refused(b balancer, err error) error {
+	doing := "deleting load balancer " + b.name
 	if cloud.Code(err) != "OperationNotPermitted" {
 		return cloud.Wrap(l.ID(), doing, err)
 	}
@@ -200,7 +170,7 @@ func (l *loadBalancers) waitUnplugged(ctx context.Context, p engine.Progress) er
 	}
 	var descriptions []string
 	for _, b := range l.balancers {
-		descriptions = append(descriptions, elbDescription+balancerPath(b))
+		descriptions = append(descriptions, elbDescription+b.plug())
 	}
 	inVPC := leftovers{api: l.api, vpcID: l.vpc.liveID()}
 	start := time.Now()
@@ -225,37 +195,4 @@ func (l *loadBalancers) waitUnplugged(ctx context.Context, p engine.Progress) er
 		p("waiting for %s to go", held[0])
 		return false, nil
 	})
-}
-
-// balancerPath is the part of a load balancer's ARN that AWS puts into the
-// description of its interfaces: "net/k8s-ingress/0123456789abcdef".
-func balancerPath(b elbtypes.LoadBalancer) string {
-	_, path, _ := strings.Cut(aws.ToString(b.LoadBalancerArn), ":loadbalancer/")
-	return path
-}
-
-func describeLoadBalancers(ctx context.Context, api LoadBalancerAPI) ([]elbtypes.LoadBalancer, error) {
-	var all []elbtypes.LoadBalancer
-	pages := elb.NewDescribeLoadBalancersPaginator(api, &elb.DescribeLoadBalancersInput{})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page.LoadBalancers...)
-	}
-	return all, nil
-}
-
-func describeTargetGroups(ctx context.Context, api LoadBalancerAPI) ([]elbtypes.TargetGroup, error) {
-	var all []elbtypes.TargetGroup
-	pages := elb.NewDescribeTargetGroupsPaginator(api, &elb.DescribeTargetGroupsInput{})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page.TargetGroups...)
-	}
-	return all, nil
 }

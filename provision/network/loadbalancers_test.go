@@ -23,7 +23,8 @@ import (
 // fakeELB is a region's load balancers. Their interfaces stand in the fake EC2
 // and go plugTime after them.
 type fakeELB struct {
-	ec2 *fakeEC2
+	ec2     *fakeEC2
+	classic fakeClassic
 
 	balancers []elbtypes.LoadBalancer
 	groups    []elbtypes.TargetGroup // in use while LoadBalancerArns[0] stands
@@ -35,8 +36,12 @@ type fakeELB struct {
 }
 
 func newFakeELB(f *fakeEC2) *fakeELB {
-	return &fakeELB{ec2: f, tags: map[string]map[string]string{}, plugTime: 3 * time.Minute}
+	e := &fakeELB{ec2: f, tags: map[string]map[string]string{}, plugTime: 3 * time.Minute}
+	e.classic = fakeClassic{fakeELB: e, tags: map[string]map[string]string{}}
+	return e
 }
+
+func (f *fakeELB) api() LoadBalancerAPI { return LoadBalancerAPI{V2: f, Classic: &f.classic} }
 
 // put adds a load balancer with a target group and an interface in a subnet, if
 // one is named.
@@ -146,7 +151,7 @@ func (f *fakeELB) plan(t *testing.T, b *blueprints.Blueprint) (*engine.Graph, *e
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := engine.NewGraph(New(f.ec2, f, cloud.Owner{Cluster: b.Metadata.Name}, b, layout).Resources()...)
+	g, err := engine.NewGraph(New(f.ec2, f.api(), cloud.Owner{Cluster: b.Metadata.Name}, b, layout).Resources()...)
 	if err != nil {
 		t.Fatal(err)
 	}

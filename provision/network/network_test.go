@@ -41,7 +41,7 @@ func graph(t *testing.T, f *fakeEC2, b *blueprints.Blueprint) (*engine.Graph, *N
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := New(f, newFakeELB(f), cloud.Owner{Cluster: b.Metadata.Name, Extra: b.Metadata.Tags}, b, layout)
+	n := New(f, newFakeELB(f).api(), cloud.Owner{Cluster: b.Metadata.Name, Extra: b.Metadata.Tags}, b, layout)
 	g, err := engine.NewGraph(n.Resources()...)
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func teardown(t *testing.T, f *fakeEC2, b *blueprints.Blueprint) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := engine.NewGraph(New(f, newFakeELB(f), cloud.Owner{Cluster: b.Metadata.Name}, b, layout).Resources()...)
+	g, err := engine.NewGraph(New(f, newFakeELB(f).api(), cloud.Owner{Cluster: b.Metadata.Name}, b, layout).Resources()...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,8 +77,9 @@ func (e *s3Endpoint) Permissions(s cloud.Site) []cloud.Permission {
 func (l *loadBalancers) Permissions(s cloud.Site) []cloud.Permission {
 	return []cloud.Permission{
 		cloud.Find("elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTargetGroups",
-			"elasticloadbalancing:DescribeTags", "ec2:DescribeNetworkInterfaces"),
-		s.Change("elasticloadbalancing:DeleteLoadBalancer", "elasticloadbalancing:DeleteTargetGroup"),
+			"elasticloadbalancing:DescribeTags", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups"),
+		s.Change("elasticloadbalancing:DeleteLoadBalancer", "elasticloadbalancing:DeleteTargetGroup",
+			"ec2:RevokeSecurityGroupIngress", "ec2:DeleteSecurityGroup"),
 	}
 }
 
