@@ -57,7 +57,7 @@ func (d awsDiscovery) network(ctx context.Context, cluster string) (blueprints.N
 	if err != nil || live.VPCID != "" {
 		return live, err
 	}
-	return network.Traces(ctx, d.clients.EC2, d.clients.ELB, cluster)
+	return network.Traces(ctx, d.clients.EC2, balancerAPI(d.clients), cluster)
 }
 
 func (d awsDiscovery) admins(ctx context.Context, cluster *controlplane.Cluster) ([]string, error) {

@@ -127,9 +127,14 @@ func (s *builder) addNetwork(ctx context.Context) error {
 			s.blueprint.Network = live
 		}
 	}
-	s.network = network.New(s.clients.EC2, network.LoadBalancerAPI{V2: s.clients.ELB, Classic: s.clients.ClassicELB}, s.owner, s.blueprint, s.layout)
+	s.network = network.New(s.clients.EC2, balancerAPI(s.clients), s.owner, s.blueprint, s.layout)
 	s.add(s.network.Resources()...)
 	return nil
+}
+
+// balancerAPI is Elastic Load Balancing of both generations.
+func balancerAPI(c *cloud.Clients) network.LoadBalancerAPI {
+	return network.LoadBalancerAPI{V2: c.ELB, Classic: c.ClassicELB}
 }
 
 // addControlPlane: its role, its log group, the cluster, and who may use it.

@@ -76,17 +76,17 @@ func interfaceTrace(ctx context.Context, api API, _ LoadBalancerAPI, cluster str
 }
 
 func balancerTrace(ctx context.Context, _ API, elb LoadBalancerAPI, cluster string) (string, error) {
-	balancers, err := describeLoadBalancers(ctx, elb)
+	balancers, err := elb.balancers(ctx)
 	if err != nil {
 		return "", err
 	}
-	owned, err := (&loadBalancers{elb: elb, cluster: cluster}).owned(ctx, balancers, nil)
+	tags, err := elb.tags(ctx, balancers, nil)
 	if err != nil {
 		return "", err
 	}
 	for _, b := range balancers {
-		if owned[aws.ToString(b.LoadBalancerArn)] {
-			return aws.ToString(b.VpcId), nil
+		if madeFor(cluster, tags[b.key()]) {
+			return b.vpcID, nil
 		}
 	}
 	return "", nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	classictypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing/types"
 
 	"aicluster/provision/cloud"
 )
@@ -24,7 +25,11 @@ func TestTraces(t *testing.T) {
 		"an interface of the CNI": {func(f *fakeEC2, _ *fakeELB) {
 			f.enis["eni-1"] = &types.NetworkInterface{NetworkInterfaceId: aws.String("eni-1"), VpcId: aws.String("vpc-team"), TagSet: cloud.EC2Tags(map[string]string{cniCluster: "demo"})}
 		}, "vpc-team"},
-		"a load balancer":    {func(_ *fakeEC2, e *fakeELB) { e.put("a", "vpc-team", "", kubernetes) }, "vpc-team"},
+		"a load balancer": {func(_ *fakeEC2, e *fakeELB) { e.put("a", "vpc-team", "", kubernetes) }, "vpc-team"},
+		"a classic one": {func(_ *fakeEC2, e *fakeELB) {
+			e.classic.balancers = []classictypes.LoadBalancerDescription{{LoadBalancerName: aws.String("a"), VPCId: aws.String("vpc-team")}}
+			e.classic.tags["a"] = kubernetes
+		}, "vpc-team"},
 		"another cluster's":  {func(_ *fakeEC2, e *fakeELB) { e.put("a", "vpc-team", "", map[string]string{lbcCluster: "prod"}) }, ""},
 		"one in its own VPC": {func(_ *fakeEC2, e *fakeELB) { e.put("a", "vpc-own", "", kubernetes) }, ""},
 	}
@@ -36,7 +41,7 @@ func TestTraces(t *testing.T) {
 			f.subnets["subnet-1"] = &types.Subnet{SubnetId: aws.String("subnet-1"), VpcId: aws.String("vpc-team")}
 			e := newFakeELB(f)
 			tt.left(f, e)
-			n, err := Traces(t.Context(), f, e, "demo")
+			n, err := Traces(t.Context(), f, e.api(), "demo")
 			if err != nil || n.VPCID != tt.want {
 				t.Fatalf("%+v, %v", n, err)
 			}
