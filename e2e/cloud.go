@@ -26,6 +26,10 @@ type cloud struct {
 // startTimeout bounds the local cloud's start.
 const startTimeout = 30 * time.Second
 
+// recordVariable names the file to which the local clouds of all scripts add every
+// call, for the referees; see e2e/referees.
+const recordVariable = "AICLUSTER_E2E_RECORD"
+
 // start runs "localcloud serve" and returns when it is ready.
 func (c *cloud) start(program, dir, speed string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -37,6 +41,9 @@ func (c *cloud) start(program, dir, speed string) error {
 	}
 	c.dir, c.log = dir, log
 	c.cmd = exec.Command(program, "serve", "--dir", dir, "--speed", speed)
+	if file := os.Getenv(recordVariable); file != "" {
+		c.cmd.Args = append(c.cmd.Args, "--record", file)
+	}
 	c.cmd.Stdout, c.cmd.Stderr = log, log
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := c.cmd.Start(); err != nil {

@@ -25,13 +25,14 @@ import (
 const usage = `localcloud stands in for AWS on this machine.
 
 Usage:
-  localcloud serve --dir DIR [--speed N] [--addr HOST:PORT] [--faults FILE]
+  localcloud serve --dir DIR [--speed N] [--addr HOST:PORT] [--faults FILE] [--record FILE]
         runs until it is signalled; when ready it has written DIR/env
-  localcloud run [--dir DIR] [--speed N] [--faults FILE] -- COMMAND [ARGUMENT...]
+  localcloud run [--dir DIR] [--speed N] [--faults FILE] [--record FILE] -- COMMAND [ARGUMENT...]
         runs a command with a local cloud around it and exits with its code
 
-A speed of N divides AWS's typical durations by N. FILE says what goes wrong from
-the start; see docs/local-cloud.md.
+A speed of N divides AWS's typical durations by N. The faults' file says what goes
+wrong from the start; see docs/local-cloud.md. A record has one JSON document a line
+for every call: what was asked, and the status and error code of the answer.
 `
 
 func main() {
@@ -93,6 +94,7 @@ func newFlags(name string, o *server.Options) *flag.FlagSet {
 	flags.StringVar(&o.Dir, "dir", "", "folder of all data")
 	flags.Float64Var(&o.Speed, "speed", 1, "divisor of AWS's typical durations")
 	flags.StringVar(&o.Addr, "addr", "", "where to listen")
+	flags.StringVar(&o.Record, "record", "", "file that every call is added to")
 	return flags
 }
 

@@ -51,6 +51,8 @@ type Options struct {
 	Answer func(context.Context, wire.Call) bool
 	// Observe, when set, is told of each call once it was carried out.
 	Observe func(wire.Call)
+	// Details lets Observe see the parts of each request, as [wire.Call].Params.
+	Details bool
 }
 
 // Target is what a call is about, for [Options].Guard. That asks once more, as
@@ -221,6 +223,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out.ResponseWriter = kept // what changed something is answered once all of that is done
 	}
 	defer func() { r.Body.Close() }()
+	if s.opts.Details {
+		call.Params = details(r)
+	}
 	s.serve(out, r, q, call)
 	call.Status = out.status
 	if s.opts.Observe != nil {

@@ -22,6 +22,7 @@ const adminPath = "/_localcloud/"
 //	GET    /_localcloud/inventory   everything that exists, by service
 //	GET    /_localcloud/calls       what was called how often
 //	DELETE /_localcloud/calls       begins to count anew
+//	GET    /_localcloud/operations  what can be called, and whether it only reads
 //	GET, POST, DELETE /_localcloud/faults     what goes wrong: read, add one, lift all
 //	DELETE /_localcloud/faults/NAME           lifts one
 func (c *Cloud) adminHandler() http.Handler {
@@ -38,6 +39,9 @@ func (c *Cloud) adminHandler() http.Handler {
 	mux.HandleFunc("DELETE "+adminPath+"calls", func(w http.ResponseWriter, _ *http.Request) {
 		c.calls.reset()
 		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("GET "+adminPath+"operations", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, c.wire.Operations())
 	})
 	for _, path := range []string{adminPath + "faults", adminPath + "faults/{name}"} {
 		mux.Handle(path, c.faults.Handler(adminPath+"faults"))

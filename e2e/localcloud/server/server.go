@@ -44,6 +44,8 @@ type Options struct {
 	Addr string
 	// Faults go wrong from the start.
 	Faults []faults.Fault
+	// Record is the file that every call is added to; empty means none.
+	Record string
 	// Executable is started for the hidden commands; empty means this program.
 	Executable string
 	// Log takes what the operator should know; nil means nothing.
@@ -58,6 +60,7 @@ type Cloud struct {
 	key      wire.Key // the account's
 	internal wire.Key // the local cloud's own, for what EKS calls itself
 	calls    *callLog
+	recorder *recorder
 	faults   *faults.List
 	wire     *wire.Server
 	services *services
@@ -119,6 +122,7 @@ func (c *Cloud) own(call wire.Call) bool { return call.Caller.AccessKeyID == c.i
 
 // count notes a call of a client.
 func (c *Cloud) count(call wire.Call) {
+	c.recorder.add(call, c.own(call))
 	if !c.own(call) {
 		c.calls.add(call)
 	}
@@ -133,6 +137,10 @@ func (c *Cloud) start(ctx context.Context) error {
 	}
 	if err := charts.Write(c.path("charts")); err != nil {
 		return fmt.Errorf("charts: %w", err)
+	}
+	var err error
+	if c.recorder, err = newRecorder(c.opts.Record); err != nil {
+		return err
 	}
 	listener, err := net.Listen("tcp", c.opts.Addr)
 	if err != nil {
@@ -207,7 +215,7 @@ func (c *Cloud) Stop(ctx context.Context) error {
 		})
 	}
 	wait.Wait()
-	return errors.Join(append(errs, c.clean())...)
+	return errors.Join(append(errs, c.recorder.close(), c.clean())...)
 }
 
 // closeHTTP lets replies that are on their way out finish. Requests that wait

@@ -46,7 +46,7 @@ func newServices(c *Cloud) (*services, error) {
 		Keys:    []s3.Key{{ID: c.key.ID, Secret: c.key.Secret}},
 		Guard:   c.guard,
 		Answer:  c.answer,
-		Observe: c.count,
+		Observe: c.count, Details: c.opts.Record != "",
 	})
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ type reply struct {
 	status      int
 	contentType string
 	errorType   string // x-amzn-ErrorType, JSON protocols
+	code        string // of an error
 	body        []byte
 }
 
@@ -119,7 +120,7 @@ func (x *exchange) failed(err error) reply {
 	if f.internal {
 		x.server.opts.Log.Error("internal failure", "service", service.Name, "operation", x.call.Operation, "error", err)
 	}
-	p := reply{status: f.status}
+	p := reply{status: f.status, code: f.code}
 	switch service.Protocol {
 	case model.JSON, model.REST:
 		p.contentType, p.errorType = jsonType(service.Protocol), f.code

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -40,7 +41,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		reply = x.failed(err)
 	}
-	x.call.Status = reply.status
+	x.call.Status, x.call.Code = reply.status, reply.code
 	if s.opts.Observe != nil && x.op != nil {
 		s.opts.Observe(x.call, err)
 	}
@@ -86,6 +87,7 @@ func (x *exchange) run(ctx context.Context) (tree, error) {
 	if dry, _ := in["DryRun"].(bool); dry {
 		x.call.ReadOnly = true
 	}
+	x.call.Params = maps.Clone(in)
 	if err := validate(x.op, in); err != nil {
 		return nil, err
 	}

@@ -79,10 +79,15 @@ type Call struct {
 	Caller    Caller
 	ReadOnly  bool // the operation changes nothing
 	Input     any  // *I of the handler; nil when the request could not be decoded
-	Status    int  // HTTP status answered; set for Observe only
 	// TakeBody, when set, reads the rest of the request. Without that a server
 	// does not notice that a client has gone; who waits in Guard calls it.
 	TakeBody func() error
+	// Params is the request as the API names its members; nil when it could
+	// not be decoded. Observe may keep it, but not change it.
+	Params map[string]any
+	// Status is the HTTP status answered, Code the error's; set for Observe only.
+	Status int
+	Code   string
 }
 
 // Server answers AWS requests; it is an [http.Handler].

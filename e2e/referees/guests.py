@@ -1,0 +1,55 @@
+"""What the referees make themselves, so that kinds that aicluster does not make are read as well."""
+
+TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}]}'
+POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:Describe*","Resource":"*"}]}'
+TAGS = [{"Key": "Name", "Value": "referees-guest"}]
+
+
+def make(witness, region):
+    """Makes the guests, before the cluster is there, and returns how to remove them."""
+    ec2, iam, logs = witness.client("ec2"), witness.client("iam"), witness.client("logs")
+    undo = []
+
+    def spec(kind):
+        return {"TagSpecifications": [{"ResourceType": kind, "Tags": TAGS}]}
+
+    role = "referees-guest-operators"
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument=TRUST, Tags=TAGS, Description="reads the account", Path="/")
+    iam.put_role_policy(RoleName=role, PolicyName="read", PolicyDocument=POLICY)
+    policy = iam.create_policy(PolicyName="referees-guest", PolicyDocument=POLICY, Tags=TAGS)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=role, PolicyArn=policy)
+    provider = iam.create_open_id_connect_provider(Url="https://oidc.example.com/referees", ClientIDList=["sts.amazonaws.com"], Tags=TAGS)["OpenIDConnectProviderArn"]
+    vpc = ec2.create_vpc(CidrBlock="10.99.0.0/16", **spec("vpc"))["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.99.0.0/24", AvailabilityZone=region + "a", **spec("subnet"))["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName="guest", Description="of the referees", VpcId=vpc, **spec("security-group"))["GroupId"]
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
+        {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "inside"}]},
+        {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}])
+    interface = ec2.create_network_interface(SubnetId=subnet, Groups=[group], Description="guest", **spec("network-interface"))["NetworkInterface"]["NetworkInterfaceId"]
+    volume = ec2.create_volume(AvailabilityZone=region + "a", Size=10, VolumeType="gp3", **spec("volume"))["VolumeId"]
+    reservation = ec2.create_capacity_reservation(InstanceType="m6i.large", InstancePlatform="Linux/UNIX", AvailabilityZone=region + "a", InstanceCount=1,
+                                                  **spec("capacity-reservation"))["CapacityReservation"]["CapacityReservationId"]
+    ec2.create_placement_group(GroupName="guest", Strategy="cluster", **spec("placement-group"))
+    logs.create_log_group(logGroupName="/referees/guest", tags={"Name": "referees-guest"})
+    logs.put_retention_policy(logGroupName="/referees/guest", retentionInDays=7)
+
+    undo += [
+        lambda: logs.delete_log_group(logGroupName="/referees/guest"),
+        lambda: ec2.delete_placement_group(GroupName="guest"),
+        lambda: ec2.cancel_capacity_reservation(CapacityReservationId=reservation),
+        lambda: ec2.delete_volume(VolumeId=volume),
+        lambda: ec2.delete_network_interface(NetworkInterfaceId=interface),
+        lambda: ec2.delete_security_group(GroupId=group),
+        lambda: ec2.delete_subnet(SubnetId=subnet),
+        lambda: ec2.delete_vpc(VpcId=vpc),
+        lambda: iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=provider),
+        lambda: iam.detach_role_policy(RoleName=role, PolicyArn=policy),
+        lambda: iam.delete_policy(PolicyArn=policy),
+        lambda: iam.delete_role_policy(RoleName=role, PolicyName="read"),
+        lambda: iam.delete_role(RoleName=role),
+    ]
+
+    def remove():
+        for step in undo:
+            witness.reads("guests", step)
+    return remove, {volume}
