@@ -68,6 +68,13 @@ e2e-moto: build ## against moto, another emulator of AWS (needs python3 and PyPI
 e2e-localstack: build ## against LocalStack, another emulator of AWS (needs Docker)
 	e2e/emulators/localstack.sh
 
+REFEREES := $(or $(TMPDIR),/tmp)/aicluster-referees
+
+.PHONY: e2e-referees
+e2e-referees: build ## boto3, the AWS CLI and botocore's models judge the local cloud (needs python3)
+	@python3 -m venv $(REFEREES) && $(REFEREES)/bin/pip install -q --disable-pip-version-check -r e2e/referees/requirements.txt
+	@PYTHONDONTWRITEBYTECODE=1 $(REFEREES)/bin/python e2e/referees/referees.py $(RECORDINGS)
+
 .PHONY: bench-up
 bench-up: build ## up against the shortest time that AWS's own durations allow
 	go test -C e2e -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkUp$$' -benchtime 1x .

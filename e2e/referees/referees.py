@@ -84,7 +84,7 @@ def run(folder):
 
         remove()
         place = record.stat().st_size
-        local.aicluster("teardown", "--yes", "--delete-data", "blueprint.yaml", cwd=work)
+        local.aicluster("teardown", "--yes", "--delete-models", "blueprint.yaml", cwd=work)
         judge.read(record, place)
         for reader in readers:
             w.reads(f"{type(reader).__name__} after teardown", lambda: reader.gone(reader.held))
@@ -114,6 +114,7 @@ def blueprint(work):
     """A folder with the blueprint and the model that it names, of more than one part."""
     model = work / "models/tiny"
     model.mkdir(parents=True)
+    (model / "read me & more.md").write_text("# tiny\n")
     (model / "config.json").write_text('{"model_type": "llama"}\n')
     (model / "model.safetensors").write_bytes(os.urandom(20 << 20))
     shutil.copy(HERE / "blueprint.yaml", work)

@@ -73,6 +73,11 @@ func (a api) DescribePlacementGroups(ctx context.Context, in *ec2.DescribePlacem
 	if len(in.GroupNames) > 0 {
 		ids, idOf = in.GroupNames, func(p types.PlacementGroup) *string { return p.GroupName }
 	}
+	for _, id := range in.GroupIds {
+		if _, ok := r.placements.get(id); !ok {
+			return nil, fail("InvalidPlacementGroup.Unknown", "The Placement Group '%s' is unknown.", id)
+		}
+	}
 	for _, name := range in.GroupNames {
 		if _, err := r.placement(name); err != nil {
 			return nil, err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -167,17 +168,20 @@ func (a api) DescribeVolumes(ctx context.Context, in *ec2.DescribeVolumesInput) 
 	}
 	kept, err := describe(all, in.VolumeIds, func(v types.Volume) *string { return v.VolumeId }, in.Filters, filters[types.Volume]{
 		"attachment.instance-id": attached(func(t types.VolumeAttachment) *string { return t.InstanceId }),
-		"attachment.device":      attached(func(t types.VolumeAttachment) *string { return t.Device }),
-		"attachment.status":      attached(func(t types.VolumeAttachment) *string { return aws.String(string(t.State)) }),
-		"availability-zone":      func(v types.Volume) []string { return one(v.AvailabilityZone) },
-		"availability-zone-id":   func(v types.Volume) []string { return one(v.AvailabilityZoneId) },
-		"create-time":            func(v types.Volume) []string { return stamp(v.CreateTime) },
-		"encrypted":              func(v types.Volume) []string { return yes(v.Encrypted) },
-		"size":                   func(v types.Volume) []string { return number(*v.Size) },
-		"snapshot-id":            func(v types.Volume) []string { return one(v.SnapshotId) },
-		"status":                 func(v types.Volume) []string { return []string{string(v.State)} },
-		"volume-id":              func(v types.Volume) []string { return one(v.VolumeId) },
-		"volume-type":            func(v types.Volume) []string { return []string{string(v.VolumeType)} },
+		"attachment.delete-on-termination": attached(func(t types.VolumeAttachment) *string {
+			return aws.String(strconv.FormatBool(aws.ToBool(t.DeleteOnTermination)))
+		}),
+		"attachment.device":    attached(func(t types.VolumeAttachment) *string { return t.Device }),
+		"attachment.status":    attached(func(t types.VolumeAttachment) *string { return aws.String(string(t.State)) }),
+		"availability-zone":    func(v types.Volume) []string { return one(v.AvailabilityZone) },
+		"availability-zone-id": func(v types.Volume) []string { return one(v.AvailabilityZoneId) },
+		"create-time":          func(v types.Volume) []string { return stamp(v.CreateTime) },
+		"encrypted":            func(v types.Volume) []string { return yes(v.Encrypted) },
+		"size":                 func(v types.Volume) []string { return number(*v.Size) },
+		"snapshot-id":          func(v types.Volume) []string { return one(v.SnapshotId) },
+		"status":               func(v types.Volume) []string { return []string{string(v.State)} },
+		"volume-id":            func(v types.Volume) []string { return one(v.VolumeId) },
+		"volume-type":          func(v types.Volume) []string { return []string{string(v.VolumeType)} },
 	}, func(v types.Volume) []types.Tag { return v.Tags })
 	return &ec2.DescribeVolumesOutput{Volumes: kept}, err
 }

@@ -80,6 +80,7 @@ func TestNetworkLoadBalancer(t *testing.T) {
 	if got := enis(); len(got) != 2 || !*got[0].RequesterManaged || got[0].Association == nil || got[0].InterfaceType != ec2types.NetworkInterfaceTypeNetworkLoadBalancer {
 		t.Errorf("interfaces %+v", got)
 	}
+	targetHealth(t, c, *vpc)
 	awstest.Must(c.DeleteLoadBalancer(ctx, &sdk.DeleteLoadBalancerInput{LoadBalancerArn: lb.LoadBalancerArn}))(t)
 	_, err = c.DescribeLoadBalancers(ctx, &sdk.DescribeLoadBalancersInput{Names: []string{name}})
 	awstest.Fails(t, err, 400, "LoadBalancerNotFound", "not found")
@@ -93,4 +94,29 @@ func TestNetworkLoadBalancer(t *testing.T) {
 	if left := s.Inventory(); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
+}
+
+// targetHealth registers two addresses and asks for the health of all and of some.
+func targetHealth(t *testing.T, c *sdk.Client, vpc string) {
+	ctx := t.Context()
+	group := awstest.Must(c.CreateTargetGroup(ctx, &sdk.CreateTargetGroupInput{
+		Name: aws.String("addresses"), Protocol: types.ProtocolEnumTcp, Port: aws.Int32(80), VpcId: &vpc, TargetType: types.TargetTypeEnumIp,
+	}))(t).TargetGroups[0].TargetGroupArn
+	both := []types.TargetDescription{{Id: aws.String("10.0.0.4")}, {Id: aws.String("10.0.0.5")}}
+	awstest.Must(c.RegisterTargets(ctx, &sdk.RegisterTargetsInput{TargetGroupArn: group, Targets: both}))(t)
+	for _, tt := range []struct {
+		asked []types.TargetDescription
+		want  int
+	}{
+		{nil, 2},
+		{both[:1], 1},
+		{[]types.TargetDescription{{Id: aws.String("10.0.0.4"), Port: aws.Int32(80)}}, 1},
+		{[]types.TargetDescription{{Id: aws.String("10.0.0.4"), Port: aws.Int32(81)}}, 0},
+	} {
+		got := awstest.Must(c.DescribeTargetHealth(ctx, &sdk.DescribeTargetHealthInput{TargetGroupArn: group, Targets: tt.asked}))(t).TargetHealthDescriptions
+		if len(got) != tt.want {
+			t.Errorf("asked for %+v: %d targets, want %d", tt.asked, len(got), tt.want)
+		}
+	}
+	awstest.Must(c.DeleteTargetGroup(ctx, &sdk.DeleteTargetGroupInput{TargetGroupArn: group}))(t)
 }

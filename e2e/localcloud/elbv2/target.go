@@ -243,6 +243,14 @@ func (s *Service) deregisterTargets(_ context.Context, in *elbv2.DeregisterTarge
 }
 
 // describeTargetHealth takes every registered target whose group is in use as healthy.
+// among tells whether t was asked for; an empty list asks for all. A port that is
+// left out means any (DescribeTargetHealth, "Targets").
+func among(asked []types.TargetDescription, t types.TargetDescription) bool {
+	return len(asked) == 0 || slices.ContainsFunc(asked, func(a types.TargetDescription) bool {
+		return aws.ToString(a.Id) == aws.ToString(t.Id) && (a.Port == nil || *a.Port == aws.ToInt32(t.Port))
+	})
+}
+
 func (s *Service) describeTargetHealth(_ context.Context, in *elbv2.DescribeTargetHealthInput) (*elbv2.DescribeTargetHealthOutput, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -260,6 +268,9 @@ func (s *Service) describeTargetHealth(_ context.Context, in *elbv2.DescribeTarg
 	out := &elbv2.DescribeTargetHealthOutput{TargetHealthDescriptions: []types.TargetHealthDescription{}}
 	for _, k := range sorted(g.targets) {
 		t := g.targets[k]
+		if !among(in.Targets, t) {
+			continue
+		}
 		out.TargetHealthDescriptions = append(out.TargetHealthDescriptions, types.TargetHealthDescription{
 			Target: &t, TargetHealth: &health, HealthCheckPort: aws.String(fmt.Sprint(*t.Port)),
 		})

@@ -190,10 +190,19 @@ func TestLists(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("roles %v", got)
 	}
+	// AWS's own policies have a version, as the description says.
+	managed := awstest.Must(c.GetPolicy(ctx, &sdk.GetPolicyInput{PolicyArn: aws.String("arn:aws:iam::aws:policy/AmazonEKSClusterPolicy")}))(t).Policy
+	version := awstest.Must(c.GetPolicyVersion(ctx, &sdk.GetPolicyVersionInput{PolicyArn: managed.Arn, VersionId: managed.DefaultVersionId}))(t).PolicyVersion
+	if !version.IsDefaultVersion || *version.VersionId != *managed.DefaultVersionId || aws.ToString(version.Document) == "" {
+		t.Errorf("version %+v", version)
+	}
+	_, err := c.GetPolicyVersion(ctx, &sdk.GetPolicyVersionInput{PolicyArn: aws.String("arn:aws:iam::aws:policy/NoSuch"), VersionId: aws.String("v1")})
+	awstest.Fails(t, err, 404, "NoSuchEntity", "was not found")
+
 	created := awstest.Must(c.CreateOpenIDConnectProvider(ctx, &sdk.CreateOpenIDConnectProviderInput{Url: aws.String("https://oidc.eks.ap-northeast-2.amazonaws.com/id/ABC"), ClientIDList: []string{"sts.amazonaws.com"}}))(t)
 	if *created.OpenIDConnectProviderArn != "arn:aws:iam::111122223333:oidc-provider/oidc.eks.ap-northeast-2.amazonaws.com/id/ABC" {
 		t.Error(*created.OpenIDConnectProviderArn)
 	}
-	_, err := c.CreateOpenIDConnectProvider(ctx, &sdk.CreateOpenIDConnectProviderInput{Url: aws.String("https://oidc.eks.ap-northeast-2.amazonaws.com/id/ABC")})
+	_, err = c.CreateOpenIDConnectProvider(ctx, &sdk.CreateOpenIDConnectProviderInput{Url: aws.String("https://oidc.eks.ap-northeast-2.amazonaws.com/id/ABC")})
 	awstest.Fails(t, err, 409, "EntityAlreadyExists", "already exists")
 }

@@ -2,6 +2,15 @@ package iam
 
 import "strings"
 
+// managedDocument is the document of one of AWS's managed policies. Their contents are
+// not known here: all but AdministratorAccess allow nothing.
+func managedDocument(arn string) string {
+	if strings.HasSuffix(arn, "/AdministratorAccess") {
+		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
+	}
+	return `{"Version":"2012-10-17","Statement":[]}`
+}
+
 // managedPolicies lists the ARNs of AWS's managed policies that clusters and
 // their tools use (AWS Managed Policy Reference).
 func managedPolicies() []string {

@@ -240,21 +240,24 @@ func (a api) GetPolicy(_ context.Context, in *iam.GetPolicyInput) (*iam.GetPolic
 	return &iam.GetPolicyOutput{Policy: p}, nil
 }
 
-// GetPolicyVersion returns the document of a customer managed policy. AWS's own
-// policies have no document here.
+// GetPolicyVersion returns the document of a managed policy.
 func (a api) GetPolicyVersion(_ context.Context, in *iam.GetPolicyVersionInput) (*iam.GetPolicyVersionOutput, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p := a.policies[*in.PolicyArn]
-	if p == nil {
+	if !a.policyExists(*in.PolicyArn) {
 		return nil, noSuchEntity("Policy %s was not found.", *in.PolicyArn)
 	}
 	if *in.VersionId != "v1" {
 		return nil, noSuchEntity("Policy %s version %s does not exist or is not attachable.", *in.PolicyArn, *in.VersionId)
 	}
-	return &iam.GetPolicyVersionOutput{PolicyVersion: &types.PolicyVersion{
-		VersionId: in.VersionId, IsDefaultVersion: true, Document: encode(p.document), CreateDate: aws.Time(p.created),
-	}}, nil
+	version := &types.PolicyVersion{VersionId: in.VersionId, IsDefaultVersion: true}
+	if p != nil {
+		version.Document, version.CreateDate = encode(p.document), aws.Time(p.created)
+	} else {
+		version.Document = encode(managedDocument(*in.PolicyArn))
+	}
+	return &iam.GetPolicyVersionOutput{PolicyVersion: version}, nil
 }
 
 // DeletePolicy deletes a customer managed policy that is attached to nothing.

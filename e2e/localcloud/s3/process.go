@@ -135,6 +135,7 @@ func newProxy(socket string) *httputil.ReverseProxy {
 			MaxIdleConnsPerHost: 64,
 			IdleConnTimeout:     time.Minute,
 		},
+		ModifyResponse: encodeList,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			(&apiError{http.StatusServiceUnavailable, "ServiceUnavailable", "Reduce your request rate. (" + err.Error() + ")"}).write(w, r, "")
 		},

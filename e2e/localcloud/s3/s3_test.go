@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -132,6 +133,14 @@ func TestBuckets(t *testing.T) {
 		}
 	}
 	put("a/b c.txt", "text")
+	var raw overhear
+	listing := s3.New(c.Options(), func(o *s3.Options) { o.HTTPClient = &raw })
+	for encoding, key := range map[types.EncodingType]string{"": "a/b c.txt", types.EncodingTypeUrl: "a/b+c.txt"} {
+		out, err := listing.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String("models-1"), EncodingType: encoding, Prefix: aws.String("a/b ")})
+		if err != nil || len(out.Contents) != 1 || *out.Contents[0].Key != key || out.EncodingType != encoding || strings.Contains(raw.reply, "<EncodingType>") != (encoding != "") {
+			t.Errorf("encoding %q: %v\n%s", encoding, err, raw.reply)
+		}
+	}
 	got, err := c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: aws.String("models-1"), Key: aws.String("a/b c.txt")})
 	if err != nil || got.Metadata["digest"] != "abc" {
 		t.Errorf("%+v, %v", got, err)
@@ -293,4 +302,17 @@ func TestRefusals(t *testing.T) {
 	if got := fmt.Sprint(seen); got != "[CreateBucket false 200 PutBucketPolicy false 403 ListBuckets true 403 GetBucketEncryption true 403 ListObjectsV2 true 403]" {
 		t.Error(got)
 	}
+}
+
+// overhear is an HTTP client that keeps the last reply.
+type overhear struct{ reply string }
+
+func (o *overhear) Do(r *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	o.reply, resp.Body = string(body), io.NopCloser(strings.NewReader(string(body)))
+	return resp, err
 }

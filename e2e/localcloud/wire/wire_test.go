@@ -326,7 +326,7 @@ func TestGuardAndObserve(t *testing.T) {
 			return nil
 		},
 		Observe: func(c Call, err error) {
-			seen = append(seen, fmt.Sprint(c.Service, ":", c.Operation, " ", c.ReadOnly, " ", c.Status))
+			seen = append(seen, fmt.Sprint(c.Service, ":", c.Operation, " ", c.ReadOnly, " ", c.Status, " ", c.Code, " ", c.Params))
 		},
 	}
 	s, cfg := newTestServer(t, opts)
@@ -340,9 +340,10 @@ func TestGuardAndObserve(t *testing.T) {
 	client, ctx := ec2.NewFromConfig(cfg), context.Background()
 	_, err := client.DeleteVpc(ctx, &ec2.DeleteVpcInput{VpcId: aws.String("vpc-1")})
 	wantError(t, err, "UnauthorizedOperation", "You are not authorized to perform this operation. User: arn:aws:iam::111122223333:user/tester is not authorized to perform: ec2:DeleteVpc because no identity-based policy allows the ec2:DeleteVpc action", 403)
-	_, err = client.RunInstances(ctx, &ec2.RunInstancesInput{DryRun: aws.Bool(true), MinCount: aws.Int32(1), MaxCount: aws.Int32(1)})
+	_, err = client.RunInstances(ctx, &ec2.RunInstancesInput{DryRun: aws.Bool(true), ClientToken: aws.String("t"), MinCount: aws.Int32(1), MaxCount: aws.Int32(1)})
 	wantError(t, err, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
-	if got := fmt.Sprint(seen); got != "[ec2:DeleteVpc false 403 ec2:RunInstances true 412]" {
+	if got := fmt.Sprint(seen); got != "[ec2:DeleteVpc false 403 UnauthorizedOperation map[VpcId:vpc-1] "+
+		"ec2:RunInstances true 412 DryRunOperation map[ClientToken:t DryRun:true MaxCount:1 MinCount:1]]" {
 		t.Error(got)
 	}
 }
