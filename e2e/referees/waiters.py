@@ -52,7 +52,10 @@ def absent(witness, held):
     for name in held["eks"]["addon"]:
         w.wait("eks", "addon_deleted", clusterName=cluster, addonName=name.split("/")[1])
     w.wait("ec2", "nat_gateway_deleted", NatGatewayIds=held["ec2"]["nat-gateway"])
-    w.wait("ec2", "instance_terminated", InstanceIds=held["ec2"]["instance"])
+    # EC2 forgets a terminated instance after an hour, which is soon over here.
+    visible = witness.client("ec2").describe_instances(Filters=[{"Name": "instance-id", "Values": held["ec2"]["instance"]}])
+    for instance in [i["InstanceId"] for r in visible["Reservations"] for i in r["Instances"]]:
+        w.wait("ec2", "instance_terminated", Filters=[{"Name": "instance-id", "Values": [instance]}])
     for volume in held["ec2"]["volume"]:
         if volume not in held["guests"]:
             w.wait("ec2", "volume_deleted", VolumeIds=[volume])
