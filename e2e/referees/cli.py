@@ -19,7 +19,7 @@ COMMANDS = [
     "eks describe-addon --cluster-name referees --addon-name vpc-cni", "eks list-access-entries --cluster-name referees",
     "eks list-pod-identity-associations --cluster-name referees", "eks list-updates --name referees", "eks describe-cluster-versions",
     "autoscaling describe-auto-scaling-groups", "autoscaling describe-auto-scaling-instances", "autoscaling describe-scaling-activities", "autoscaling describe-tags",
-    "elbv2 describe-load-balancers", "elbv2 describe-target-groups",
+    "elb describe-load-balancers", "elbv2 describe-load-balancers", "elbv2 describe-target-groups",
     "iam list-roles", "iam list-instance-profiles", "iam list-policies --scope Local", "iam list-open-id-connect-providers",
     "iam list-attached-role-policies --role-name referees-us-west-2-nodes",
     "logs describe-log-groups", "sts get-caller-identity", "service-quotas list-service-quotas --service-code ec2",

@@ -238,6 +238,7 @@ class Balancing:
         if arns:
             w.expect("elbv2 tags of target groups", arns, [t["ResourceArn"] for t in api.describe_tags(ResourceArns=arns)["TagDescriptions"]])
         for g in found:
+            w.expect(f"elbv2 {g['TargetGroupArn']}, attributes", True, bool(api.describe_target_group_attributes(TargetGroupArn=g["TargetGroupArn"])["Attributes"]))
             health = api.describe_target_health(TargetGroupArn=g["TargetGroupArn"])["TargetHealthDescriptions"]
             w.expect(f"elbv2 {g['TargetGroupArn']}, targets", True, bool(health))
             one = api.describe_target_health(TargetGroupArn=g["TargetGroupArn"], Targets=[health[0]["Target"]])["TargetHealthDescriptions"]
@@ -251,6 +252,58 @@ class Balancing:
             self.w.fails("elbv2", "describe_tags", "LoadBalancerNotFound", ResourceArns=[arn])
         for arn in held.get("target-group", []):
             self.w.fails("elbv2", "describe_target_groups", "TargetGroupNotFound", TargetGroupArns=[arn])
+
+
+class Classic:
+    """The load balancers of the older API."""
+
+    NAME = "elb"
+
+    def __init__(self, witness, inventory):
+        self.w, self.api = witness, witness.client("elb")
+        self.held = {"load-balancer": [line.split(" ")[2] for line in inventory["elb"]]}
+
+    def read(self):
+        return self.w.reads("elb", self.balancers)
+
+    def balancers(self):
+        w, api = self.w, self.api
+        found = w.pages("elb", "describe_load_balancers", "LoadBalancerDescriptions")
+        names = [b["LoadBalancerName"] for b in found]
+        w.expect("elb load balancers", self.held["load-balancer"], sorted(names))
+        w.expect("elb load balancers, in pages", found, w.pages("elb", "describe_load_balancers", "LoadBalancerDescriptions", 1))
+        described = {t["LoadBalancerName"]: tags(t["Tags"]) for t in api.describe_tags(LoadBalancerNames=names)["TagDescriptions"]}
+        w.expect("elb tags", set(names), set(described))
+        interfaces = w.pages("ec2", "describe_network_interfaces", "NetworkInterfaces")
+        for b in found:
+            name = b["LoadBalancerName"]
+            w.expect(f"elb {name}, by name", [b], w.pages("elb", "describe_load_balancers", "LoadBalancerDescriptions", LoadBalancerNames=[name]))
+            w.expect(f"elb {name}, owned", "owned", described[name].get("kubernetes.io/cluster/referees"))
+            instances = sorted(i["InstanceId"] for i in b["Instances"])
+            health = api.describe_instance_health(LoadBalancerName=name)["InstanceStates"]
+            w.expect(f"elb {name}, health", instances, sorted(h["InstanceId"] for h in health))
+            one = api.describe_instance_health(LoadBalancerName=name, Instances=[{"InstanceId": instances[0]}])["InstanceStates"]
+            w.expect(f"elb {name}, health of one", instances[:1], [h["InstanceId"] for h in one])
+            attributes = api.describe_load_balancer_attributes(LoadBalancerName=name)["LoadBalancerAttributes"]
+            w.expect(f"elb {name}, draining as its Service says", True, attributes["ConnectionDraining"]["Enabled"])
+            policies = {p["PolicyName"] for p in api.describe_load_balancer_policies(LoadBalancerName=name)["PolicyDescriptions"]}
+            used = {p for s in b["BackendServerDescriptions"] for p in s["PolicyNames"]} | {p for l in b["ListenerDescriptions"] for p in l["PolicyNames"]}
+            w.expect(f"elb {name}, policies in use exist", True, bool(used) and used <= policies)
+            for p in policies:
+                got = api.describe_load_balancer_policies(LoadBalancerName=name, PolicyNames=[p])["PolicyDescriptions"]
+                w.expect(f"elb {name}, policy {p}", [p], [x["PolicyName"] for x in got])
+            holds = [i for i in interfaces if i.get("Description") == "ELB " + name]
+            w.expect(f"elb {name}, interfaces in its subnets", sorted(b["Subnets"]), sorted(i["SubnetId"] for i in holds))
+            w.expect(f"elb {name}, groups of its interfaces", {tuple(sorted(b["SecurityGroups"]))}, {tuple(sorted(g["GroupId"] for g in i["Groups"])) for i in holds})
+        api.describe_load_balancer_policies()  # those that AWS offers
+        w.fails("elb", "describe_load_balancers", "LoadBalancerNotFound", LoadBalancerNames=["no-such"])
+        w.fails("elb", "describe_load_balancer_attributes", "LoadBalancerNotFound", LoadBalancerName="no-such")
+        w.fails("elb", "describe_tags", "LoadBalancerNotFound", LoadBalancerNames=["no-such"])
+        return len(found)
+
+    def gone(self, held):
+        for name in held["load-balancer"]:
+            self.w.fails("elb", "describe_load_balancers", "LoadBalancerNotFound", LoadBalancerNames=[name])
 
 
 class Logs:

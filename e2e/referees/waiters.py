@@ -31,6 +31,9 @@ def present(witness, held):
     w.wait("elbv2", "load_balancer_exists", LoadBalancerArns=held["elbv2"]["load-balancer"])
     for arn in held["elbv2"]["target-group"]:
         w.wait("elbv2", "target_in_service", TargetGroupArn=arn)
+    for name in held["elb"]["load-balancer"]:
+        w.wait("elb", "instance_in_service", LoadBalancerName=name)
+        w.wait("elb", "any_instance_in_service", LoadBalancerName=name)
     for arn in held["iam"]["role"]:
         w.wait("iam", "role_exists", RoleName=arn.rsplit("/", 1)[1])
     for arn in held["iam"]["instance-profile"]:
