@@ -180,7 +180,7 @@ func TestDocumentedPolicy(t *testing.T) {
 			return err
 		}},
 		{"reading what is not in it", "User: arn:aws:sts::111122223333:assumed-role/", func() error {
-			_, err := roles.ListRoles(ctx, nil)
+			_, err := roles.ListPolicies(ctx, nil)
 			return err
 		}},
 		{"launch template", "", func() error {
@@ -205,12 +205,8 @@ func TestDocumentedPolicy(t *testing.T) {
 		{"service-linked role", "", linked("eks.amazonaws.com")},
 		{"service-linked role for nodes", "", linked("eks-nodegroup.amazonaws.com")},
 		{"service-linked role of another service", "iam:CreateServiceLinkedRole on resource: arn:aws:iam::111122223333:role/aws-service-role/elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing because", linked("elasticloadbalancing.amazonaws.com")},
-		{"reading a service-linked role", "", func() error {
-			_, err := roles.GetRole(ctx, &iam.GetRoleInput{RoleName: aws.String("AWSServiceRoleForAmazonEKS")})
-			return err
-		}},
-		{"its absence", "NoSuchEntity", func() error {
-			_, err := roles.GetRole(ctx, &iam.GetRoleInput{RoleName: aws.String("AWSServiceRoleForEC2Spot")})
+		{"finding a service-linked role", "", func() error {
+			_, err := roles.ListRoles(ctx, &iam.ListRolesInput{PathPrefix: aws.String("/aws-service-role/eks.amazonaws.com/")})
 			return err
 		}},
 
