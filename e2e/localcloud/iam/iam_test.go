@@ -73,47 +73,6 @@ func TestRoleLifecycle(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
-	ctx := context.Background()
-	_, c := start(t, 1000)
-	role := func(name, trust string) error {
-		_, err := c.CreateRole(ctx, &sdk.CreateRoleInput{RoleName: aws.String(name), AssumeRolePolicyDocument: aws.String(trust)})
-		return err
-	}
-	attach := func(role, policy string) error {
-		_, err := c.AttachRolePolicy(ctx, &sdk.AttachRolePolicyInput{RoleName: aws.String(role), PolicyArn: aws.String("arn:aws:iam::aws:policy/" + policy)})
-		return err
-	}
-	inline := func(document string) error {
-		_, err := c.PutRolePolicy(ctx, &sdk.PutRolePolicyInput{RoleName: aws.String("have"), PolicyName: aws.String("p"), PolicyDocument: aws.String(document)})
-		return err
-	}
-	if err := role("have", eksTrust); err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		name        string
-		err         error
-		status      int
-		code, words string
-	}{
-		{"name taken", role("have", eksTrust), 409, "EntityAlreadyExists", "Role with name have already exists."},
-		{"name taken in another case", role("HAVE", eksTrust), 409, "EntityAlreadyExists", "Role with name HAVE already exists."},
-		{"no JSON", role("x", `{"Version`), 400, "MalformedPolicyDocument", "This policy contains invalid Json"},
-		{"unknown element", role("x", `{"Version":"2012-10-17","Statements":[]}`), 400, "MalformedPolicyDocument", "Syntax errors in policy."},
-		{"no principal", role("x", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole"}]}`), 400, "MalformedPolicyDocument", "Missing required field Principal"},
-		{"resource in trust", role("x", strings.Replace(eksTrust, `"Effect"`, `"Resource": "*", "Effect"`, 1)), 400, "MalformedPolicyDocument", "Has prohibited field Resource"},
-		{"bad service", role("x", strings.Replace(eksTrust, "eks.amazonaws.com", "eks", 1)), 400, "MalformedPolicyDocument", `Invalid principal in policy: "Service":"eks"`},
-		{"missing role", attach("none", "AmazonEKSClusterPolicy"), 404, "NoSuchEntity", "The role with name none cannot be found."},
-		{"missing policy", attach("have", "AmazonEKSClusterPolicie"), 404, "NoSuchEntity", "Policy arn:aws:iam::aws:policy/AmazonEKSClusterPolicie does not exist or is not attachable."},
-		{"principal in permissions", inline(eksTrust), 400, "MalformedPolicyDocument", "Policy document should not specify a principal."},
-		{"no resource", inline(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*"}]}`), 400, "MalformedPolicyDocument", "Policy statement must contain resources."},
-		{"no vendor", inline(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"GetObject","Resource":"*"}]}`), 400, "MalformedPolicyDocument", "must be prefaced by a vendor"},
-	} {
-		t.Run(tt.name, func(t *testing.T) { awstest.Fails(t, tt.err, tt.status, tt.code, tt.words) })
-	}
-}
-
 func TestServiceLinkedRoles(t *testing.T) {
 	ctx := context.Background()
 	s, c := start(t, 1000)

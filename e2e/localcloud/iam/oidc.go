@@ -36,7 +36,15 @@ func (a api) CreateOpenIDConnectProvider(_ context.Context, in *iam.CreateOpenID
 	defer a.mu.Unlock()
 	u, err := url.Parse(*in.Url)
 	if err != nil || u.Scheme != "https" || u.Host == "" {
-		return nil, invalidInput("Invalid Open ID Connect Provider URL")
+		return nil, &wire.Error{Code: "ValidationError", Message: "Invalid Open ID Connect Provider URL"}
+	}
+	switch { // the words are moto's, which has them from AWS
+	case len(in.ThumbprintList) > 5:
+		return nil, invalidInput("Thumbprint list must contain fewer than 5 entries.")
+	case len(in.ClientIDList) > clientsPerProvider:
+		return nil, overQuota("ClientIdsPerOpenIdConnectProvider", clientsPerProvider)
+	case len(a.providers) >= providersPerAccount:
+		return nil, overQuota("OpenIdConnectProvidersPerAccount", providersPerAccount)
 	}
 	if err := checkTags(in.Tags, nil); err != nil {
 		return nil, err

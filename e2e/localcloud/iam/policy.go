@@ -13,14 +13,6 @@ import (
 	"aicluster/e2e/localcloud/wire"
 )
 
-// policiesPerRole is the default quota of managed policies attached to one role
-// (IAM User Guide, "IAM and AWS STS quotas").
-const policiesPerRole = 10
-
-// inlineBytes is how large all inline policies of a role may be together,
-// white space not counted (the same page).
-const inlineBytes = 10240
-
 // policy is a customer managed policy, with its one version v1.
 type policy struct {
 	name, path, id, description string
@@ -70,7 +62,7 @@ func (a api) AttachRolePolicy(_ context.Context, in *iam.AttachRolePolicyInput) 
 		return &iam.AttachRolePolicyOutput{}, nil
 	}
 	if len(r.managed) >= policiesPerRole {
-		return nil, limitExceeded("Cannot exceed quota for PoliciesPerRole: %d", policiesPerRole)
+		return nil, overQuota("PoliciesPerRole", policiesPerRole)
 	}
 	r.managed[arn], r.changed = true, time.Now()
 	return &iam.AttachRolePolicyOutput{}, nil
@@ -127,8 +119,8 @@ func (a api) PutRolePolicy(_ context.Context, in *iam.PutRolePolicyInput) (*iam.
 			size += compactLen(d)
 		}
 	}
-	if size > inlineBytes {
-		return nil, limitExceeded("Maximum policy size of %d bytes exceeded for role %s", inlineBytes, r.name)
+	if size > inlineChars {
+		return nil, limitExceeded("Maximum policy size of %d bytes exceeded for role %s", inlineChars, r.name)
 	}
 	r.inline[*in.PolicyName], r.changed = *in.PolicyDocument, time.Now()
 	return &iam.PutRolePolicyOutput{}, nil
@@ -194,8 +186,14 @@ func (a api) CreatePolicy(_ context.Context, in *iam.CreatePolicyInput) (*iam.Cr
 	if err := checkPermissions(p.document); err != nil {
 		return nil, err
 	}
+	if compactLen(p.document) > policyChars {
+		return nil, overQuota("PolicySize", policyChars)
+	}
 	if err := checkTags(in.Tags, nil); err != nil {
 		return nil, err
+	}
+	if len(a.policies) >= policiesPerAccount {
+		return nil, overQuota("PoliciesPerAccount", policiesPerAccount)
 	}
 	a.policies[p.arn()] = p
 	return &iam.CreatePolicyOutput{Policy: a.policyOutput(p.arn())}, nil

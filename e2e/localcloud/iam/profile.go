@@ -109,6 +109,9 @@ func (a api) CreateInstanceProfile(_ context.Context, in *iam.CreateInstanceProf
 	if err := checkTags(in.Tags, nil); err != nil {
 		return nil, err
 	}
+	if len(a.profiles) >= profilesPerAccount {
+		return nil, overQuota("InstanceProfilesPerAccount", profilesPerAccount)
+	}
 	p := &profile{name: name, path: pathOf(in.Path), id: uniqueID("AIPA"), created: now(), tags: tagMap(in.Tags)}
 	a.profiles[name] = p
 	out := a.profileOutput(p)

@@ -173,11 +173,20 @@ func (a api) CreateRole(_ context.Context, in *iam.CreateRoleInput) (*iam.Create
 	if err := checkTrust(*in.AssumeRolePolicyDocument); err != nil {
 		return nil, err
 	}
+	if err := checkTrustSize(*in.AssumeRolePolicyDocument); err != nil {
+		return nil, err
+	}
+	if err := a.checkBoundary(in.PermissionsBoundary); err != nil {
+		return nil, err
+	}
 	if err := checkTags(in.Tags, nil); err != nil {
 		return nil, err
 	}
 	if strings.HasPrefix(pathOf(in.Path), "/aws-service-role/") {
 		return nil, invalidInput("Invalid path: %s. Path must not start with /aws-service-role/", pathOf(in.Path))
+	}
+	if a.ownRoles() >= rolesPerAccount {
+		return nil, overQuota("RolesPerAccount", rolesPerAccount)
 	}
 	r := a.addRole(name, pathOf(in.Path), *in.AssumeRolePolicyDocument)
 	r.description = aws.ToString(in.Description)
@@ -252,6 +261,9 @@ func (a api) UpdateAssumeRolePolicy(_ context.Context, in *iam.UpdateAssumeRoleP
 		return nil, err
 	}
 	if err := checkTrust(*in.PolicyDocument); err != nil {
+		return nil, err
+	}
+	if err := checkTrustSize(*in.PolicyDocument); err != nil {
 		return nil, err
 	}
 	r.trust, r.changed = *in.PolicyDocument, time.Now()
