@@ -150,6 +150,9 @@ func (s *Service) DescribeScalingActivities(ctx context.Context, in *as.Describe
 
 // CreateOrUpdateTags tags groups.
 func (s *Service) CreateOrUpdateTags(ctx context.Context, in *as.CreateOrUpdateTagsInput) (*as.CreateOrUpdateTagsOutput, error) {
+	if err := checkTags(in.Tags, 0); err != nil {
+		return nil, err
+	}
 	err := s.eachTag(wire.Region(ctx), in.Tags, func(g *group, t types.Tag) { g.setTag(t) })
 	return &as.CreateOrUpdateTagsOutput{}, err
 }

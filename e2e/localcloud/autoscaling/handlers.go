@@ -52,6 +52,12 @@ func (s *Service) Create(region string, in *as.CreateAutoScalingGroupInput) erro
 	if err := s.place(g, in.VPCZoneIdentifier); err != nil {
 		return err
 	}
+	if err := s.resolve(region, g); err != nil {
+		return err
+	}
+	if err := checkTags(in.Tags, 0); err != nil {
+		return err
+	}
 	g.arn = fmt.Sprintf("arn:aws:autoscaling:%s:%s:autoScalingGroup:%s:autoScalingGroupName/%s", region, wire.AccountID, uuid.NewString(), g.key.name)
 	for _, t := range in.Tags {
 		g.setTag(t)
@@ -66,6 +72,9 @@ func (s *Service) Create(region string, in *as.CreateAutoScalingGroupInput) erro
 			return validation("AutoScalingGroup by this name already exists and is being deleted - '%s' is pending delete", g.key.name)
 		}
 		return &types.AlreadyExistsFault{Message: aws.String("AutoScalingGroup by this name already exists - A group with the name " + g.key.name + " already exists")}
+	}
+	if len(s.sorted(region)) >= maxGroups { // words not found
+		return &types.LimitExceededFault{Message: aws.String(fmt.Sprintf("The number of AutoScalingGroups cannot exceed %d", maxGroups))}
 	}
 	if s.ctx.Err() != nil {
 		return s.ctx.Err()
@@ -87,22 +96,15 @@ func (s *Service) place(g *group, list *string) error {
 	}
 	var zones []string
 	for _, sn := range subnets {
+		if sn.VPC != subnets[0].VPC { // words not found
+			return validation("The subnets %s are not all in the same VPC", strings.Join(ids, ","))
+		}
 		if !slices.Contains(zones, sn.Zone) {
 			zones = append(zones, sn.Zone)
 		}
 	}
 	slices.Sort(zones)
 	g.subnets, g.zones = ids, zones
-	return nil
-}
-
-func checkBounds(lo, hi, desired int32) error {
-	switch {
-	case hi < lo:
-		return validation("Max bound, %d, must be greater than or equal to min bound, %d", hi, lo)
-	case desired < lo || desired > hi:
-		return validation("Desired capacity:%d must be between the specified min size:%d and max size:%d", desired, lo, hi)
-	}
 	return nil
 }
 
@@ -118,6 +120,15 @@ func (s *Service) Update(region string, in *as.UpdateAutoScalingGroupInput) erro
 	if in.VPCZoneIdentifier != nil {
 		moved.key.region = region
 		if err := s.place(&moved, in.VPCZoneIdentifier); err != nil {
+			return err
+		}
+	}
+	if in.LaunchTemplate != nil && in.MixedInstancesPolicy != nil {
+		return validation("Valid requests must contain either LaunchTemplate, LaunchConfigurationName or MixedInstancesPolicy parameter.")
+	}
+	if in.LaunchTemplate != nil || in.MixedInstancesPolicy != nil {
+		moved.template, moved.mixed = in.LaunchTemplate, in.MixedInstancesPolicy
+		if err := s.resolve(region, &moved); err != nil {
 			return err
 		}
 	}
@@ -147,11 +158,8 @@ func (s *Service) Update(region string, in *as.UpdateAutoScalingGroupInput) erro
 	if in.VPCZoneIdentifier != nil {
 		g.subnets, g.zones = moved.subnets, moved.zones
 	}
-	if in.LaunchTemplate != nil {
-		g.template, g.mixed = in.LaunchTemplate, nil
-	}
-	if in.MixedInstancesPolicy != nil {
-		g.template, g.mixed = nil, in.MixedInstancesPolicy
+	if moved.template != nil || moved.mixed != nil {
+		g.template, g.mixed = moved.template, moved.mixed
 	}
 	if in.CapacityRebalance != nil {
 		g.capacityRebalance = in.CapacityRebalance
@@ -180,6 +188,7 @@ func (s *Service) SetDesiredCapacity(ctx context.Context, in *as.SetDesiredCapac
 	if err != nil {
 		return nil, err
 	}
+	busy := g.inProgress()
 	switch n := *in.DesiredCapacity; {
 	case n > g.max:
 		return nil, validation("New SetDesiredCapacity value %d is above max value %d for the AutoScalingGroup.", n, g.max)
@@ -187,6 +196,8 @@ func (s *Service) SetDesiredCapacity(ctx context.Context, in *as.SetDesiredCapac
 		return nil, validation("New SetDesiredCapacity value %d is below min value %d for the AutoScalingGroup.", n, g.min)
 	case g.deleting:
 		return nil, &types.ScalingActivityInProgressFault{Message: aws.String("AutoScalingGroup is pending delete.")}
+	case deref(in.HonorCooldown) && busy != "":
+		return nil, &types.ScalingActivityInProgressFault{Message: aws.String("Scaling activity " + busy + " is in progress and blocks this action")}
 	default:
 		g.setDesired(n, "a user request explicitly set group desired capacity")
 	}
@@ -209,6 +220,9 @@ func (s *Service) Delete(region, name string, force bool) error {
 	}
 	if !force && len(g.instances) > 0 {
 		return &types.ResourceInUseFault{Message: aws.String("You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.")}
+	}
+	if !force && g.inProgress() != "" {
+		return &types.ScalingActivityInProgressFault{Message: aws.String("You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group.")}
 	}
 	g.deleting, g.min = true, 0
 	g.setDesired(0, "a user request deleted the AutoScalingGroup")

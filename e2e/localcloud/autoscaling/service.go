@@ -28,6 +28,7 @@ type DrainFunc func(ctx context.Context, region, group, instanceID string)
 // Compute is what a group needs of EC2; [ec2.Service] has it.
 type Compute interface {
 	Subnets(region string, ids []string) ([]ec2.Subnet, error)
+	LaunchTemplate(region, idOrName, version string) (ec2.Template, error)
 	Launch(region string, in ec2.LaunchSpec) (ec2.Instance, error)
 	Terminate(region, id string)
 	Instance(region, id string) (ec2.Instance, bool)

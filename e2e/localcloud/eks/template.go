@@ -137,7 +137,7 @@ func (n *nodegroup) mixedPolicy(t ec2.Template) *astypes.MixedInstancesPolicy {
 
 func launchSpecification(t ec2.Template) *astypes.LaunchTemplateSpecification {
 	return &astypes.LaunchTemplateSpecification{
-		LaunchTemplateId: aws.String(t.ID), LaunchTemplateName: aws.String(t.Name), Version: aws.String(strconv.FormatInt(t.Version, 10)),
+		LaunchTemplateId: aws.String(t.ID), Version: aws.String(strconv.FormatInt(t.Version, 10)),
 	}
 }
 
