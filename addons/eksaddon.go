@@ -56,6 +56,9 @@ type EKSAddon struct {
 	spec    Spec
 	needs   []engine.Resource
 
+	// OutOfReach tells that the cluster's API server does not answer.
+	OutOfReach bool
+
 	unwanted bool // it is to go: see NewRemovedEKSAddon
 
 	configuration map[string]any // canonical spec.Configuration

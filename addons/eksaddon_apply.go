@@ -255,10 +255,14 @@ func issueWords(h *types.AddonHealth) string {
 	return strings.Join(words, "; ")
 }
 
-// Delete implements engine.Resource.
+// Delete implements engine.Resource. With an API server that does not answer EKS
+// takes minutes to find that out for each add-on, which goes with the cluster.
 func (a *EKSAddon) Delete(ctx context.Context, p engine.Progress) error {
 	if !a.cluster.Ready() {
 		return nil
+	}
+	if a.OutOfReach {
+		return &engine.SkippedError{Cause: "reaching the API server of " + a.cluster.ID()}
 	}
 	p("removing")
 	return a.remove(ctx)

@@ -18,6 +18,12 @@ func DiscoverPermissions(s cloud.Site) []cloud.Permission {
 	return []cloud.Permission{within(s, "addon", "eks:ListAddons", "eks:DescribeAddon")}
 }
 
+// VolumePermissions is what [DiscoverVolumes] and every [Volume] need, of which
+// only a teardown knows.
+func VolumePermissions(s cloud.Site) []cloud.Permission {
+	return []cloud.Permission{cloud.Find("ec2:DescribeVolumes"), s.Change("ec2:DeleteVolume")}
+}
+
 // Permissions implements [cloud.Permitted]. EKS makes the pod identity
 // association of an add-on in the name of its caller.
 func (a *EKSAddon) Permissions(s cloud.Site) []cloud.Permission {

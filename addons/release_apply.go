@@ -113,7 +113,7 @@ func (r *Release) mend(ctx context.Context, s *session, rel *release.Release, p 
 	switch {
 	case status == release.StatusUninstalling || status == release.StatusUninstalled:
 		p("finishing an earlier removal")
-		return true, r.uninstall(ctx, s)
+		return true, r.uninstall(ctx, s, p)
 	case status.IsPending():
 		// Helm takes this state for a lock. Its owner is gone.
 		rel.SetStatus(release.StatusFailed, "interrupted in state "+string(status))
@@ -135,7 +135,7 @@ func (r *Release) mend(ctx context.Context, s *session, rel *release.Release, p 
 		return false, nil
 	}
 	p("removing a failed installation")
-	return true, r.uninstall(ctx, s)
+	return true, r.uninstall(ctx, s, p)
 }
 
 // resumable tells that an upgrade completes a half-done first installation:

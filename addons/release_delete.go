@@ -35,8 +35,7 @@ func (r *Release) Delete(ctx context.Context, p engine.Progress) error {
 	if err := deleteLoadBalancers(ctx, s.client, services, p); err != nil {
 		return unreachable(r.ID(), "removing its load balancers", err)
 	}
-	p("uninstalling")
-	if err := r.uninstall(ctx, s); err != nil {
+	if err := r.uninstall(ctx, s, p); err != nil {
 		return unreachable(r.ID(), "uninstalling the release", err)
 	}
 	r.live = nil
@@ -49,7 +48,7 @@ func (r *Release) Delete(ctx context.Context, p engine.Progress) error {
 // uninstall removes the release and its record. Hooks run in pods: where no
 // pod can be scheduled they are left out, as where their service account is gone
 // already.
-func (r *Release) uninstall(ctx context.Context, s *session) error {
+func (r *Release) uninstall(ctx context.Context, s *session, p engine.Progress) error {
 	schedulable, err := hasSchedulableNode(ctx, s.client)
 	if err != nil {
 		return err
@@ -61,7 +60,16 @@ func (r *Release) uninstall(ctx context.Context, s *session) error {
 	do := action.NewUninstall(s.helm)
 	do.IgnoreNotFound, do.Wait, do.Timeout = true, true, uninstallLimit
 	do.DeletionPropagation = "background"
-	do.DisableHooks = !schedulable || halfRemoved(rel)
+	half := halfRemoved(rel)
+	do.DisableHooks = !schedulable || half
+	switch {
+	case !schedulable:
+		p("uninstalling without its hooks: no node can run them")
+	case half:
+		p("uninstalling without its hooks: an earlier run got beyond them")
+	default:
+		p("uninstalling")
+	}
 	if _, err = do.Run(r.spec.Name); err != nil && ctx.Err() != nil {
 		return fmt.Errorf("%w (%w)", context.Cause(ctx), err)
 	}

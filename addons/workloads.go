@@ -3,11 +3,13 @@ package addons
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -20,9 +22,10 @@ const volumeLimit = 10 * time.Minute
 
 // Workloads is what users put on a cluster and what would outlive it in AWS:
 // services of type LoadBalancer, whose network interfaces hold the subnets, and
-// volume claims, whose EBS volumes would be nobody's. Up leaves them alone;
-// teardown deletes them while nodes, the EBS driver and the API server still
-// work. Volumes whose reclaim policy is Retain stay.
+// volume claims, whose EBS volumes would be nobody's. Disruption budgets are
+// among them, since they keep nodes from being drained (eksctl #4416). Up leaves
+// them alone; teardown deletes them while nodes, the EBS driver and the API server
+// still work. Volumes whose reclaim policy is Retain stay.
 type Workloads struct {
 	cluster Cluster
 	needs   []engine.Resource
@@ -30,9 +33,9 @@ type Workloads struct {
 }
 
 // workloads names what was found, as namespace/name.
-type workloads struct{ loadBalancers, claims []string }
+type workloads struct{ loadBalancers, claims, budgets []string }
 
-func (w workloads) none() bool { return len(w.loadBalancers) == 0 && len(w.claims) == 0 }
+func (w workloads) none() bool { return len(w.loadBalancers)+len(w.claims)+len(w.budgets) == 0 }
 
 func (w workloads) String() string {
 	var parts []string
@@ -41,6 +44,9 @@ func (w workloads) String() string {
 	}
 	if len(w.claims) > 0 {
 		parts = append(parts, "volumes of "+strings.Join(w.claims, ", "))
+	}
+	if len(w.budgets) > 0 {
+		parts = append(parts, "disruption budgets "+strings.Join(w.budgets, ", "))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -118,10 +124,32 @@ func findWorkloads(ctx context.Context, client kubernetes.Interface, id string) 
 	for _, c := range claims.Items {
 		found.claims = append(found.claims, c.Namespace+"/"+c.Name)
 	}
+	budgets, err := usersBudgets(ctx, client)
+	if err != nil {
+		return found, unreachable(id, "listing the disruption budgets", err)
+	}
+	for _, b := range budgets {
+		found.budgets = append(found.budgets, b.Namespace+"/"+b.Name)
+	}
 	return found, nil
 }
 
+// usersBudgets lists the disruption budgets that nothing of ours takes away:
+// those of charts and of EKS's add-ons go with them.
+func usersBudgets(ctx context.Context, client kubernetes.Interface) ([]policyv1.PodDisruptionBudget, error) {
+	list, err := client.PolicyV1().PodDisruptionBudgets("").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list.Items, func(b policyv1.PodDisruptionBudget) bool {
+		return b.Namespace == metav1.NamespaceSystem || b.Annotations[releaseAnnotation] != ""
+	}), nil
+}
+
 func removeWorkloads(ctx context.Context, client kubernetes.Interface, id string, p engine.Progress) error {
+	if err := deleteBudgets(ctx, client); err != nil {
+		return cloud.Wrap(id, "deleting the disruption budgets", err)
+	}
 	if err := deleteClaims(ctx, client); err != nil {
 		return cloud.Wrap(id, "deleting the volume claims", err)
 	}
@@ -129,6 +157,19 @@ func removeWorkloads(ctx context.Context, client kubernetes.Interface, id string
 		return cloud.Wrap(id, "removing the load balancers", err)
 	}
 	return cloud.Wrap(id, "removing the volumes", waitVolumesGone(ctx, client, p))
+}
+
+func deleteBudgets(ctx context.Context, client kubernetes.Interface) error {
+	budgets, err := usersBudgets(ctx, client)
+	if err != nil {
+		return err
+	}
+	for _, b := range budgets {
+		if err := client.PolicyV1().PodDisruptionBudgets(b.Namespace).Delete(ctx, b.Name, metav1.DeleteOptions{}); ignoreNotFound(err) != nil {
+			return fmt.Errorf("disruption budget %s/%s: %w", b.Namespace, b.Name, err)
+		}
+	}
+	return nil
 }
 
 // deleteClaims deletes every volume claim and the pods that hold one; a pod that
@@ -186,6 +227,7 @@ func mountsClaim(pod *corev1.Pod) bool {
 }
 
 // waitVolumesGone waits until no volume is left that is deleted with its claim.
+// Where no node can run the driver that deletes them, that is left to [Volume].
 func waitVolumesGone(ctx context.Context, client kubernetes.Interface, p engine.Progress) error {
 	start := time.Now()
 	return cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
@@ -204,6 +246,10 @@ func waitVolumesGone(ctx context.Context, client kubernetes.Interface, p engine.
 		}
 		if time.Since(start) > volumeLimit {
 			return true, fmt.Errorf("volume %s is not deleted after %s", left[0], volumeLimit)
+		}
+		if runs, err := hasSchedulableNode(ctx, client); err != nil || !runs {
+			p("%s left to be deleted after the nodes: no node can run the driver", plural(len(left), "volume"))
+			return true, err
 		}
 		p("waiting for %s to go: %s", plural(len(left), "volume"), left[0])
 		return false, nil

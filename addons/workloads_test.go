@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
@@ -28,6 +29,12 @@ func TestRemoveWorkloads(t *testing.T) {
 		&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-data"}, Spec: corev1.PersistentVolumeSpec{PersistentVolumeReclaimPolicy: deleted}},
 		&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-kept"}, Spec: corev1.PersistentVolumeSpec{PersistentVolumeReclaimPolicy: retained}},
 	)
+	budget := func(meta metav1.ObjectMeta) {
+		_, _ = client.PolicyV1().PodDisruptionBudgets(meta.Namespace).Create(t.Context(), &policyv1.PodDisruptionBudget{ObjectMeta: meta}, metav1.CreateOptions{})
+	}
+	budget(named("always"))
+	budget(metav1.ObjectMeta{Name: "chart", Namespace: "team", Annotations: map[string]string{releaseAnnotation: "chart"}})
+	budget(metav1.ObjectMeta{Name: "coredns", Namespace: "kube-system"})
 	// The EBS driver deletes the volume once the claim is gone.
 	client.PrependReactor("delete", "persistentvolumeclaims", func(k8stesting.Action) (bool, runtime.Object, error) {
 		return false, nil, client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("persistentvolumes"), "", "pv-data")
@@ -36,7 +43,7 @@ func TestRemoveWorkloads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := found.String(); got != "load balancers of team/vllm; volumes of team/data" {
+	if got := found.String(); got != "load balancers of team/vllm; volumes of team/data; disruption budgets team/always" {
 		t.Errorf("found %s", got)
 	}
 	if err := removeWorkloads(t.Context(), client, "workloads/demo", quiet); err != nil {
@@ -55,7 +62,11 @@ func TestRemoveWorkloads(t *testing.T) {
 	for _, s := range sets.Items {
 		left = append(left, s.Name)
 	}
-	if got := strings.Join(left, " "); got != "inner web" {
+	budgets, _ := client.PolicyV1().PodDisruptionBudgets("").List(t.Context(), metav1.ListOptions{})
+	for _, b := range budgets.Items {
+		left = append(left, b.Name)
+	}
+	if got := strings.Join(left, " "); got != "inner web coredns chart" {
 		t.Errorf("left %s", got)
 	}
 }
@@ -72,5 +83,19 @@ func TestWorkloadsTellThatTheClusterIsOutOfReach(t *testing.T) {
 	w := NewWorkloads(&fakeCluster{})
 	if obs, err := w.Observe(t.Context()); err != nil || obs.Exists || !w.Unwanted() {
 		t.Errorf("without a cluster: %+v, %v", obs, err)
+	}
+}
+
+// Without a node for the driver volumes stay until somebody else deletes them:
+// waiting is of no use.
+func TestVolumesAreLeftWhereTheDriverCannotRun(t *testing.T) {
+	client := fake.NewClientset(&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv"},
+		Spec: corev1.PersistentVolumeSpec{PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimDelete}})
+	var said phrases
+	if err := waitVolumesGone(t.Context(), client, said.add); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(said, "; "); got != "1 volume left to be deleted after the nodes: no node can run the driver" {
+		t.Errorf("said %s", got)
 	}
 }

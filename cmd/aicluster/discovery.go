@@ -27,6 +27,8 @@ type discovery interface {
 	// addons lists EKS's add-ons besides the known ones.
 	addons(ctx context.Context, cluster *controlplane.Cluster, known ...string) ([]string, error)
 	releases(ctx context.Context, cluster *controlplane.Cluster) ([]addons.ReleaseName, error)
+	// volumes lists the EBS volumes that were made for claims.
+	volumes(ctx context.Context, cluster string) ([]string, error)
 	buckets(ctx context.Context, owner cloud.Owner, region string) ([]string, error)
 }
 
@@ -38,7 +40,7 @@ type awsDiscovery struct{ clients *cloud.Clients }
 func discoveryPermissions(s cloud.Site) []cloud.Permission {
 	var all []cloud.Permission
 	for _, of := range []func(cloud.Site) []cloud.Permission{
-		network.ZonePermissions, controlplane.AdminPermissions, nodepools.DiscoverPermissions, addons.DiscoverPermissions, modelstore.OwnedPermissions, orphans.Permissions,
+		network.ZonePermissions, controlplane.AdminPermissions, nodepools.DiscoverPermissions, addons.DiscoverPermissions, addons.VolumePermissions, modelstore.OwnedPermissions, orphans.Permissions,
 	} {
 		all = append(all, of(s)...)
 	}
@@ -82,6 +84,10 @@ func (d awsDiscovery) releases(ctx context.Context, cluster *controlplane.Cluste
 	return addons.DiscoverReleases(ctx, cluster)
 }
 
+func (d awsDiscovery) volumes(ctx context.Context, cluster string) ([]string, error) {
+	return addons.DiscoverVolumes(ctx, d.clients.EC2, cluster)
+}
+
 func (d awsDiscovery) buckets(ctx context.Context, owner cloud.Owner, region string) ([]string, error) {
 	return modelstore.Owned(ctx, d.clients.S3, owner, region)
 }
@@ -112,6 +118,10 @@ func (i imagination) addons(context.Context, *controlplane.Cluster, ...string) (
 
 func (i imagination) releases(context.Context, *controlplane.Cluster) ([]addons.ReleaseName, error) {
 	return nil, nil // Kubernetes' affair
+}
+
+func (i imagination) volumes(context.Context, string) ([]string, error) {
+	return []string{"removed"}, nil
 }
 
 func (i imagination) buckets(context.Context, cloud.Owner, string) ([]string, error) {

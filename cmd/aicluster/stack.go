@@ -57,6 +57,7 @@ type builder struct {
 	groups  []engine.Resource // all node groups, also those to be removed
 	system  []engine.Resource // the node groups on which pods without tolerations run
 
+	volumes   []*addons.Volume  // of claims, for a teardown
 	daemons   []engine.Resource // add-ons that nodes need to become ready
 	workloads []engine.Resource // what runs on the system nodes
 	podID     *addons.EKSAddon  // gives pods their roles; nil when switched off
@@ -73,6 +74,7 @@ func newStack(ctx context.Context, clients *cloud.Clients, b *blueprints.Bluepri
 func (s *builder) build(ctx context.Context) (*stack, error) {
 	for _, step := range []func(context.Context) error{
 		s.addNetwork,
+		s.addLiveVolumes,
 		s.addControlPlane,
 		s.addNodePools,
 		s.addRemovedPools,
@@ -143,6 +145,9 @@ func (s *builder) addControlPlane(ctx context.Context) error {
 	linked := identity.NewServiceLinkedRole(s.clients.IAM, "eks.amazonaws.com")
 	logs := controlplane.NewLogGroup(s.clients.Logs, s.clients.EKS, s.owner, s.blueprint)
 	needs := append([]engine.Resource{role, linked, logs}, s.network.ClusterNeeds()...)
+	for _, v := range s.volumes { // they go once no node holds them
+		needs = append(needs, v)
+	}
 	s.cluster = controlplane.New(s.clients.EKS, s.owner, s.blueprint, role, s.network, s.clients.TokenTransport, needs...)
 	s.add(role, linked, logs, s.cluster)
 

@@ -15,6 +15,23 @@ import (
 // The functions in this file add what exists of a cluster and is in no
 // blueprint: what was taken out of it, and everything when the file is lost.
 
+// addLiveVolumes: the EBS volumes of claims, of which a teardown says what becomes.
+func (s *builder) addLiveVolumes(ctx context.Context) error {
+	if !s.options.teardown {
+		return nil
+	}
+	ids, err := s.discovery.volumes(ctx, s.owner.Cluster)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		v := addons.NewVolume(s.clients.EC2, id)
+		s.volumes = append(s.volumes, v)
+		s.add(v)
+	}
+	return nil
+}
+
 // addRemovedPools: pools that exist and are not in the blueprint any more.
 func (s *builder) addRemovedPools(ctx context.Context) error {
 	live, err := s.discovery.pools(ctx, s.cluster)
@@ -75,6 +92,11 @@ func (s *builder) addRemovedReleases(ctx context.Context) error {
 	}
 	if err != nil { // commands that need no plan go on, and so does teardown
 		s.add(addons.NewUnknownReleases(s.cluster, err))
+		for _, a := range s.addons {
+			a.OutOfReach = true
+		}
+	} else if err := addons.ReadPolicies(ctx, s.cluster, s.volumes); err != nil {
+		return err
 	}
 	wanted := slices.Clone(s.releases)
 	var autoscaler *addons.PodIdentity

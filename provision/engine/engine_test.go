@@ -364,6 +364,31 @@ func TestTeardownWithoutAccessToWhatIsInside(t *testing.T) {
 	}
 }
 
+// What cannot go by itself goes with its container, or stays with it.
+func TestTeardownSkipsWhatGoesWithItsContainer(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cluster error
+		want    string
+	}{
+		"the container goes":  {nil, "deleted cluster addon kept left"},
+		"the container stays": {errors.New("in use"), "deleted kept left cluster(in use) addon(not tried: reaching it failed or is still there)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld("cluster", "addon")
+			cluster := &fake{w: w, id: "cluster", del: func(context.Context) error { return tt.cluster }}
+			addon := &fake{w: w, id: "addon", needs: []Resource{cluster}, container: cluster, del: func(context.Context) error { return &SkippedError{Cause: "reaching it"} }}
+			g := graph(t, cluster, addon)
+			r, receipt := g.Teardown(t.Context(), plan(t, g), Options{})
+			if got := summary(receipt); got != tt.want {
+				t.Errorf("receipt: %s, want %s", got, tt.want)
+			}
+			if got := r.Err(); (got != nil) != (tt.cluster != nil) {
+				t.Errorf("error %v", got)
+			}
+		})
+	}
+}
+
 func TestTeardownLeavesWhatIsStillNeeded(t *testing.T) {
 	w := newWorld("vpc", "subnet", "role")
 	vpc := &fake{w: w, id: "vpc"}
@@ -377,7 +402,7 @@ func TestTeardownLeavesWhatIsStillNeeded(t *testing.T) {
 	if w.index("delete vpc") >= 0 {
 		t.Error("the VPC was tried although its subnet is still there")
 	}
-	want := "deleted role kept left vpc(not tried: subnet is still there or could not be read) subnet(DependencyViolation)"
+	want := "deleted role kept left vpc(not tried: subnet failed or is still there) subnet(DependencyViolation)"
 	if got := summary(receipt); got != want {
 		t.Errorf("receipt: %s, want %s", got, want)
 	}

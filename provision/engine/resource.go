@@ -56,6 +56,12 @@ type Inner interface {
 	Container() Resource
 }
 
+// SkippedError is returned by the Delete of an [Inner] resource that cannot be
+// deleted by itself now and goes with its container.
+type SkippedError struct{ Cause string } // what failed: "reaching the API server of cluster/x"
+
+func (e *SkippedError) Error() string { return "left to its container: " + e.Cause }
+
 // Progress reports how far a long step is, as one short phrase
 // ("3 of 4 nodes ready"). Safe for concurrent use.
 type Progress func(format string, args ...any)

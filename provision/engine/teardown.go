@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -83,10 +84,14 @@ func (t *teardownWalk) delete(ctx context.Context, n *node, r *StepResult, s *St
 	}
 	start := time.Now()
 	t.emit(Event{Resource: n.id, Action: ActionDelete, State: Started})
-	r.ended(ctx, n.Delete(ctx, t.progress(n, ActionDelete, start)))
+	err := n.Delete(ctx, t.progress(n, ActionDelete, start))
+	r.ended(ctx, err)
+	if skipped := (*SkippedError)(nil); errors.As(err, &skipped) {
+		r.State, r.Err, r.Cause = Blocked, nil, skipped.Cause
+	}
 	r.Elapsed = time.Since(start)
 	r.chain += r.Elapsed
-	t.emit(Event{Resource: n.id, Action: ActionDelete, State: r.State, Err: r.Err, Elapsed: r.Elapsed})
+	t.emit(Event{Resource: n.id, Action: ActionDelete, State: r.State, Err: r.Err, Cause: r.Cause, Elapsed: r.Elapsed})
 }
 
 // inside tells whether m vanishes with something that teardown deletes, so that
@@ -140,7 +145,7 @@ func leftReason(r *StepResult) string {
 	case r.Err != nil:
 		return r.Err.Error()
 	case r.Cause != "":
-		return "not tried: " + r.Cause + " is still there or could not be read"
+		return "not tried: " + r.Cause + " failed or is still there"
 	}
 	return "the run was interrupted"
 }

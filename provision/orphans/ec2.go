@@ -86,7 +86,9 @@ func (s *Search) inEC2(ctx context.Context) ([]Thing, error) {
 			items, err := s.listKind(ctx, k, tagged[k.resource], vpcs)
 			mu.Lock()
 			defer mu.Unlock()
-			errs = append(errs, err)
+			if !cloud.IsUnsupported(err) {
+				errs = append(errs, err)
+			}
 			for _, i := range items {
 				found[i.ID] = i
 			}

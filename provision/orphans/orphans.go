@@ -81,7 +81,7 @@ func (s *Search) Run(ctx context.Context) ([]Thing, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			found = append(found, things...)
-			if err != nil {
+			if err != nil && !cloud.IsUnsupported(err) { // what an emulator does not know it does not hold
 				errs = append(errs, cloud.Wrap("orphans/"+s.Cluster, "searching "+f.what, err))
 			}
 		})
