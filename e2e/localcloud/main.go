@@ -16,6 +16,7 @@ import (
 
 	"k8s.io/klog/v2"
 
+	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/faults"
 	"aicluster/e2e/localcloud/kube"
 	"aicluster/e2e/localcloud/s3"
@@ -25,13 +26,14 @@ import (
 const usage = `localcloud stands in for AWS on this machine.
 
 Usage:
-  localcloud serve --dir DIR [--speed N] [--addr HOST:PORT] [--faults FILE] [--record FILE]
+  localcloud serve --dir DIR [--speed N] [--profile FILE] [--addr HOST:PORT] [--faults FILE] [--record FILE]
         runs until it is signalled; when ready it has written DIR/env
-  localcloud run [--dir DIR] [--speed N] [--faults FILE] [--record FILE] -- COMMAND [ARGUMENT...]
+  localcloud run [--dir DIR] [--speed N] [--profile FILE] [--faults FILE] [--record FILE] -- COMMAND [ARGUMENT...]
         runs a command with a local cloud around it and exits with its code
 
-A speed of N divides AWS's typical durations by N. The faults' file says what goes
-wrong from the start; see docs/local-cloud.md. A record has one JSON document a line
+A speed of N divides AWS's typical durations by N; a profile has those that are to
+be others. The faults' file says what goes wrong from the start; see
+docs/local-cloud.md. A record has one JSON document a line
 for every call: what was asked, and the status and error code of the answer.
 `
 
@@ -93,6 +95,10 @@ func newFlags(name string, o *server.Options) *flag.FlagSet {
 	klog.SetSlogLogger(newLog(slog.LevelWarn))
 	flags.StringVar(&o.Dir, "dir", "", "folder of all data")
 	flags.Float64Var(&o.Speed, "speed", 1, "divisor of AWS's typical durations")
+	flags.Func("profile", "file with durations", func(file string) (err error) {
+		o.Durations, err = clock.Read(file)
+		return err
+	})
 	flags.StringVar(&o.Addr, "addr", "", "where to listen")
 	flags.StringVar(&o.Record, "record", "", "file that every call is added to")
 	return flags

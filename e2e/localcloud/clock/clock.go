@@ -7,7 +7,13 @@
 package clock
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
 	"time"
 )
 
@@ -19,6 +25,8 @@ type Step string
 // marked there.
 const (
 	IAMPropagation      Step = "iam.propagation"       // a new role or trust policy becomes usable by other services
+	EC2Visible          Step = "ec2.visible"           // what was made or tagged is described, and known to calls that name it
+	EC2Gone             Step = "ec2.gone"              // what was deleted is described no more
 	NATGatewayCreate    Step = "ec2.natGateway.create" // pending to available
 	NATGatewayDelete    Step = "ec2.natGateway.delete" // deleting to deleted
 	EndpointCreate      Step = "ec2.vpcEndpoint.create"
@@ -44,9 +52,16 @@ const (
 )
 
 // Profile returns AWS's typical durations at speed 1.
+//
+// EC2's two are estimates: "Eventual consistency in the Amazon EC2 API"
+// (https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html)
+// gives no figure. It tells clients to wait a couple of seconds at first and up
+// to about five minutes in all; most calls see a change within a second or two.
 func Profile() map[Step]time.Duration {
 	return map[Step]time.Duration{
 		IAMPropagation:      10 * time.Second,
+		EC2Visible:          time.Second,
+		EC2Gone:             time.Second,
 		NATGatewayCreate:    100 * time.Second,
 		NATGatewayDelete:    50 * time.Second,
 		EndpointCreate:      5 * time.Second,
@@ -86,6 +101,56 @@ func New(speed float64) *Clock {
 	}
 	return &Clock{speed: speed, profile: Profile()}
 }
+
+// With returns a clock of the same speed on which some steps take other times,
+// given at speed 1.
+func (c *Clock) With(durations map[Step]time.Duration) *Clock {
+	profile := maps.Clone(c.profile)
+	maps.Copy(profile, durations)
+	return &Clock{speed: c.speed, profile: profile}
+}
+
+// Read reads durations that differ from the profile's from a JSON file:
+// {"ec2.visible": "5s"}.
+func Read(file string) (map[Step]time.Duration, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	var texts map[Step]string
+	if err := json.Unmarshal(data, &texts); err != nil {
+		return nil, fmt.Errorf("profile: %s%s: %w", file, lineOf(data, err), err)
+	}
+	known, durations := Profile(), map[Step]time.Duration{}
+	for _, step := range slices.Sorted(maps.Keys(texts)) {
+		if _, ok := known[step]; !ok {
+			return nil, fmt.Errorf("profile: %s: no step %q; GET /_localcloud/profile lists them", file, step)
+		}
+		d, err := time.ParseDuration(texts[step])
+		if err != nil || d < 0 {
+			return nil, fmt.Errorf("profile: %s: %s: %q is no duration, such as 1.5s", file, step, texts[step])
+		}
+		durations[step] = d
+	}
+	return durations, nil
+}
+
+// lineOf says at which line of data decoding failed, as ":3".
+func lineOf(data []byte, err error) string {
+	var offset int64
+	switch e := err.(type) {
+	case *json.SyntaxError:
+		offset = e.Offset
+	case *json.UnmarshalTypeError:
+		offset = e.Offset
+	default:
+		return ""
+	}
+	return fmt.Sprintf(":%d", 1+bytes.Count(data[:min(int(offset), len(data))], []byte("\n")))
+}
+
+// Durations are all steps' times at speed 1.
+func (c *Clock) Durations() map[Step]time.Duration { return maps.Clone(c.profile) }
 
 // Speed is the divisor given to [New].
 func (c *Clock) Speed() float64 { return c.speed }

@@ -81,7 +81,7 @@ func (a api) DescribeAddresses(ctx context.Context, in *ec2.DescribeAddressesInp
 	}
 	var all []types.Address
 	byIP := map[string]bool{}
-	for _, x := range r.addresses.all() {
+	for _, x := range r.addresses.shown() {
 		all = append(all, x.output(r))
 		byIP[x.ip] = true
 	}

@@ -203,7 +203,7 @@ func (a api) DescribeVpcEndpoints(ctx context.Context, in *ec2.DescribeVpcEndpoi
 		return nil, err
 	}
 	var all []types.VpcEndpoint
-	for _, e := range r.endpoints.all() {
+	for _, e := range r.endpoints.shown() {
 		all = append(all, e.output(r))
 	}
 	kept, err := describe(all, in.VpcEndpointIds, func(e types.VpcEndpoint) *string { return e.VpcEndpointId }, in.Filters, filters[types.VpcEndpoint]{

@@ -50,13 +50,14 @@ var (
 	kindReserved  = kind{"cr-", "InvalidCapacityReservationId.NotFound", "InvalidCapacityReservationId.Malformed", "The capacity reservation ID '%s' does not exist"}
 )
 
-// lookup finds a resource by id, or says what is wrong with the id.
+// lookup finds a resource that a call names by its id, or says what is wrong with
+// the id. What was made a moment ago is not found yet.
 func lookup[T any](t *table[T], k kind, id *string) (T, error) {
 	var none T
 	if id == nil || *id == "" {
 		return none, fail("MissingParameter", "The request must contain the parameter %s", parameterName(k))
 	}
-	if v, ok := t.get(*id); ok {
+	if v, ok := t.seen(*id); ok {
 		return v, nil
 	}
 	if !wellFormed(k.prefix, *id) {
@@ -93,6 +94,9 @@ func wellFormed(prefix, id string) bool {
 // filter, an id that is not there is an error.
 func checkIDs[T any](t *table[T], k kind, ids []string) error {
 	for _, id := range ids {
+		if t.shows(id) {
+			continue
+		}
 		if _, err := lookup(t, k, &id); err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ func (a api) DescribeInternetGateways(ctx context.Context, in *ec2.DescribeInter
 		return nil, err
 	}
 	var all []types.InternetGateway
-	for _, g := range r.gateways.all() {
+	for _, g := range r.gateways.shown() {
 		all = append(all, g.output(r))
 	}
 	kept, err := describe(all, in.InternetGatewayIds, func(g types.InternetGateway) *string { return g.InternetGatewayId }, in.Filters, filters[types.InternetGateway]{

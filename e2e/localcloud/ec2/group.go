@@ -109,7 +109,7 @@ func (a api) DescribeSecurityGroups(ctx context.Context, in *ec2.DescribeSecurit
 		return nil, fail("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC 'none'", in.GroupNames[0])
 	}
 	var all []types.SecurityGroup
-	for _, g := range r.groups.all() {
+	for _, g := range r.groups.shown() {
 		all = append(all, g.output(r))
 	}
 	kept, err := describe(all, in.GroupIds, func(g types.SecurityGroup) *string { return g.GroupId }, in.Filters, groupFilters(),
@@ -235,12 +235,13 @@ func (s *Service) AuthorizeSelf(region, id string) error {
 	return nil
 }
 
-// SecurityGroups returns the groups with these ids, in their order; the error
+// SecurityGroups returns the groups with these ids that a caller names, in their
+// order; the error
 // is EC2's InvalidGroup.NotFound when one does not exist.
 func (s *Service) SecurityGroups(region string, ids []string) ([]Group, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.region(region)
+	r := s.seenRegion(region)
 	list := make([]Group, 0, len(ids))
 	for _, id := range ids {
 		g, err := lookup(r.groups, kindGroup, &id)

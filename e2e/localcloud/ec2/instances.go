@@ -165,7 +165,7 @@ func (a api) TerminateInstances(ctx context.Context, in *ec2.TerminateInstancesI
 func checkInstanceIDs(r *region, ids []string) error {
 	var missing []string
 	for _, id := range ids {
-		if _, ok := r.instances.get(id); ok {
+		if _, ok := r.instances.seen(id); ok {
 			continue
 		}
 		if !wellFormed("i-", id) {
@@ -191,7 +191,7 @@ func (a api) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesInp
 	}
 	var all []types.Instance
 	reservation := map[string]string{}
-	for _, i := range r.instances.all() {
+	for _, i := range r.instances.shown() {
 		all = append(all, i.output(r))
 		reservation[i.id] = i.reservation
 	}
@@ -276,7 +276,7 @@ func (a api) DescribeInstanceStatus(ctx context.Context, in *ec2.DescribeInstanc
 		return nil, err
 	}
 	var all []types.InstanceStatus
-	for _, i := range r.instances.all() {
+	for _, i := range r.instances.shown() {
 		if i.state != types.InstanceStateNameRunning && !aws.ToBool(in.IncludeAllInstances) {
 			continue
 		}

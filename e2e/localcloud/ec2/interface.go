@@ -221,7 +221,7 @@ func (a api) DescribeNetworkInterfaces(ctx context.Context, in *ec2.DescribeNetw
 		return nil, err
 	}
 	var all []types.NetworkInterface
-	for _, e := range r.interfaces.all() {
+	for _, e := range r.interfaces.shown() {
 		all = append(all, e.output(r))
 	}
 	kept, err := describe(all, in.NetworkInterfaceIds, func(e types.NetworkInterface) *string { return e.NetworkInterfaceId }, in.Filters, interfaceFilters(),

@@ -177,7 +177,7 @@ func (a api) DescribeNatGateways(ctx context.Context, in *ec2.DescribeNatGateway
 		return nil, err
 	}
 	var all []types.NatGateway
-	for _, n := range r.nats.all() {
+	for _, n := range r.nats.shown() {
 		all = append(all, n.output(r))
 	}
 	kept, err := describe(all, in.NatGatewayIds, func(n types.NatGateway) *string { return n.NatGatewayId }, in.Filter, filters[types.NatGateway]{

@@ -84,7 +84,7 @@ func (a api) DescribePlacementGroups(ctx context.Context, in *ec2.DescribePlacem
 		}
 	}
 	var all []types.PlacementGroup
-	for _, p := range r.placements.all() {
+	for _, p := range r.placements.shown() {
 		all = append(all, p.output(r))
 	}
 	kept, err := describe(all, ids, idOf, in.Filters, filters[types.PlacementGroup]{

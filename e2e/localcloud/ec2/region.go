@@ -4,12 +4,16 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"time"
 )
 
 // region is all state of one region.
 type region struct {
 	name string
 	tags map[string]map[string]string // by resource id
+
+	sight  *sight // of the call that holds the lock
+	former map[string][]formerTags
 
 	vpcs         *table[*vpc]
 	subnets      *table[*subnet]
@@ -31,27 +35,32 @@ type region struct {
 	tokens   map[string]token // by operation and client token
 }
 
-func newRegion(name string) *region {
+func newRegion(name string, v *sight) *region {
 	return &region{
-		name: name, tags: map[string]map[string]string{},
-		vpcs: newTable[*vpc](), subnets: newTable[*subnet](), gateways: newTable[*gateway](), addresses: newTable[*address](),
-		nats: newTable[*nat](), routeTables: newTable[*routeTable](), endpoints: newTable[*endpoint](), groups: newTable[*group](),
-		interfaces: newTable[*eni](), templates: newTable[*template](), instances: newTable[*instance](), volumes: newTable[*volume](),
-		reservations: newTable[*reservation](), placements: newTable[*placement](),
+		name: name, sight: v, former: map[string][]formerTags{}, tags: map[string]map[string]string{},
+		vpcs: newTable[*vpc](v), subnets: newTable[*subnet](v), gateways: newTable[*gateway](v), addresses: newTable[*address](v),
+		nats: newTable[*nat](v), routeTables: newTable[*routeTable](v), endpoints: newTable[*endpoint](v), groups: newTable[*group](v),
+		interfaces: newTable[*eni](v), templates: newTable[*template](v), instances: newTable[*instance](v), volumes: newTable[*volume](v),
+		reservations: newTable[*reservation](v), placements: newTable[*placement](v),
 		capacity: map[capacityKey]int{}, quotas: map[string]float64{}, tokens: map[string]token{},
 	}
 }
 
 // table keeps resources of one kind by id, in the order in which they were made.
 type table[T any] struct {
-	byID  map[string]T
-	order []string
+	byID   map[string]T
+	order  []string
+	made   map[string]time.Time
+	ghosts []ghost[T]
+	sight  *sight
 }
 
-func newTable[T any]() *table[T] { return &table[T]{byID: map[string]T{}} }
+func newTable[T any](v *sight) *table[T] {
+	return &table[T]{byID: map[string]T{}, made: map[string]time.Time{}, sight: v}
+}
 
 func (t *table[T]) add(id string, v T) {
-	t.byID[id] = v
+	t.byID[id], t.made[id] = v, time.Now()
 	t.order = append(t.order, id)
 }
 
@@ -61,11 +70,13 @@ func (t *table[T]) get(id string) (T, bool) {
 }
 
 func (t *table[T]) remove(id string) {
+	t.haunt(id)
 	delete(t.byID, id)
+	delete(t.made, id)
 	t.order = slices.DeleteFunc(t.order, func(have string) bool { return have == id })
 }
 
-// all goes over a copy of the order, so that the loop may remove.
+// all goes over what there is, whether or not calls see it yet: over a copy of the order, so that the loop may remove.
 func (t *table[T]) all() iter.Seq2[string, T] {
 	order := slices.Clone(t.order)
 	return func(yield func(string, T) bool) {
@@ -76,9 +87,6 @@ func (t *table[T]) all() iter.Seq2[string, T] {
 		}
 	}
 }
-
-// forget drops the tags of a resource that is gone.
-func (r *region) forget(id string) { delete(r.tags, id) }
 
 // tagsOf is a copy of a resource's tags.
 func (r *region) tagsOf(id string) map[string]string { return maps.Clone(r.tags[id]) }

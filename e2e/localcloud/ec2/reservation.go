@@ -101,7 +101,7 @@ func (a api) DescribeCapacityReservations(ctx context.Context, in *ec2.DescribeC
 		return nil, err
 	}
 	var all []types.CapacityReservation
-	for _, x := range r.reservations.all() {
+	for _, x := range r.reservations.shown() {
 		all = append(all, x.output(r))
 	}
 	kept, err := describe(all, in.CapacityReservationIds, func(x types.CapacityReservation) *string { return x.CapacityReservationId }, in.Filters, filters[types.CapacityReservation]{

@@ -132,7 +132,7 @@ func (a api) DescribeRouteTables(ctx context.Context, in *ec2.DescribeRouteTable
 		return nil, err
 	}
 	var all []types.RouteTable
-	for _, t := range r.routeTables.all() {
+	for _, t := range r.routeTables.shown() {
 		all = append(all, t.output(r))
 	}
 	association := func(f func(types.RouteTableAssociation) *string) func(types.RouteTable) []string {

@@ -110,7 +110,7 @@ func (a api) DescribeSecurityGroupRules(ctx context.Context, in *ec2.DescribeSec
 	r := a.lock(ctx)
 	defer a.mu.Unlock()
 	var all []types.SecurityGroupRule
-	for _, g := range r.groups.all() {
+	for _, g := range r.groups.shown() {
 		for _, x := range g.rules {
 			all = append(all, x.output(r, g))
 		}

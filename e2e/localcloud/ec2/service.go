@@ -33,6 +33,8 @@ type Service struct {
 	iam   *iam.Service
 	types map[string]*typeEntry
 	later later.Queue
+	// How far the API lags behind; see [Service.EventuallyConsistent].
+	lagMade, lagGone time.Duration
 
 	mu         sync.Mutex
 	regions    map[string]*region
@@ -45,6 +47,19 @@ func New(c *clock.Clock, i *iam.Service) *Service {
 		clock: c, iam: i, types: loadTypes(),
 		regions: map[string]*region{},
 	}
+}
+
+// EventuallyConsistent lets the API lag behind from now on, as EC2's does, by the
+// clock's profile. Without it what a call did is seen by the next one, which is
+// enough to try other services.
+func (s *Service) EventuallyConsistent() *Service {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lagMade, s.lagGone = s.clock.Duration(clock.EC2Visible), s.clock.Duration(clock.EC2Gone)
+	for _, r := range s.regions {
+		r.sight.made, r.sight.gone = s.lagMade, s.lagGone
+	}
+	return s
 }
 
 // Close stops what is still under way; nothing changes any more after it.
@@ -81,20 +96,29 @@ func (s *Service) OnTerminated(f func(region, instanceID string)) {
 	s.terminated = append(s.terminated, f)
 }
 
-// region returns the state of a region. The caller holds the lock.
+// region returns the state of a region as it is. The caller holds the lock.
 func (s *Service) region(name string) *region {
 	r := s.regions[name]
 	if r == nil {
-		r = newRegion(name)
+		r = newRegion(name, &sight{made: s.lagMade, gone: s.lagGone})
 		s.regions[name] = r
 	}
+	r.sight.truth = true
+	return r
+}
+
+// seenRegion returns the state of a region as calls of the API see it. The caller holds
+// the lock.
+func (s *Service) seenRegion(name string) *region {
+	r := s.region(name)
+	r.sight.truth = false
 	return r
 }
 
 // lock locks the service for one call and returns the state of its region.
 func (s *Service) lock(ctx context.Context) *region {
 	s.mu.Lock()
-	return s.region(wire.Region(ctx))
+	return s.seenRegion(wire.Region(ctx))
 }
 
 // handle registers one operation. All of EC2's have DryRun, which checks the

@@ -156,7 +156,7 @@ func (a api) DescribeSubnets(ctx context.Context, in *ec2.DescribeSubnetsInput) 
 		return nil, err
 	}
 	var all []types.Subnet
-	for _, s := range r.subnets.all() {
+	for _, s := range r.subnets.shown() {
 		all = append(all, s.output(r))
 	}
 	kept, err := describe(all, in.SubnetIds, func(s types.Subnet) *string { return s.SubnetId }, in.Filters, filters[types.Subnet]{
@@ -234,12 +234,12 @@ func (a api) DeleteSubnet(ctx context.Context, in *ec2.DeleteSubnetInput) (*ec2.
 	return &ec2.DeleteSubnetOutput{}, nil
 }
 
-// Subnets returns the subnets with these ids, in their order. The error is
-// EC2's InvalidSubnetID.NotFound when one does not exist.
+// Subnets returns the subnets with these ids that a caller names, in their order.
+// The error is EC2's InvalidSubnetID.NotFound when one does not exist.
 func (s *Service) Subnets(region string, ids []string) ([]Subnet, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.region(region)
+	r := s.seenRegion(region)
 	list := make([]Subnet, 0, len(ids))
 	for _, id := range ids {
 		sn, err := lookup(r.subnets, kindSubnet, &id)

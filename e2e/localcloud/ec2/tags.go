@@ -26,9 +26,9 @@ func registerTags(w *wire.Server, a api) {
 	handle(w, a.DescribeTags)
 }
 
-// sdkTags lists a resource's tags by key.
+// sdkTags lists a resource's tags by key, as calls see them.
 func (r *region) sdkTags(id string) []types.Tag {
-	tags := r.tags[id]
+	tags := r.seenTags(id)
 	list := make([]types.Tag, 0, len(tags))
 	for _, k := range slices.Sorted(maps.Keys(tags)) {
 		list = append(list, types.Tag{Key: aws.String(k), Value: aws.String(tags[k])})
@@ -180,7 +180,9 @@ func (a api) CreateTags(ctx context.Context, in *ec2.CreateTagsInput) (*ec2.Crea
 		}
 		merged[id] = tags
 	}
-	maps.Copy(r.tags, merged)
+	for id, tags := range merged {
+		r.retag(id, tags)
+	}
 	return &ec2.CreateTagsOutput{}, nil
 }
 
@@ -202,7 +204,7 @@ func (a api) DeleteTags(ctx context.Context, in *ec2.DeleteTagsInput) (*ec2.Dele
 				return aws.ToString(t.Key) == k && (t.Value == nil || *t.Value == v)
 			})
 		})
-		r.tags[id] = tags
+		r.retag(id, tags)
 	}
 	return &ec2.DeleteTagsOutput{}, nil
 }

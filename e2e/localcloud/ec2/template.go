@@ -72,8 +72,8 @@ func (r *region) findTemplate(id, name *string) (*template, error) {
 	case id != nil:
 		return lookup(r.templates, kindTemplate, id)
 	case name != nil:
-		for _, t := range r.templates.all() {
-			if t.name == *name {
+		for id, t := range r.templates.all() {
+			if _, ok := r.templates.seen(id); ok && t.name == *name {
 				return t, nil
 			}
 		}
@@ -281,7 +281,7 @@ func (a api) DescribeLaunchTemplates(ctx context.Context, in *ec2.DescribeLaunch
 		ids = append(ids, t.id)
 	}
 	var all []types.LaunchTemplate
-	for _, t := range r.templates.all() {
+	for _, t := range r.templates.shown() {
 		all = append(all, t.output(r))
 	}
 	kept, err := describe(all, ids, func(t types.LaunchTemplate) *string { return t.LaunchTemplateId }, in.Filters, filters[types.LaunchTemplate]{
@@ -301,7 +301,7 @@ func (a api) DescribeLaunchTemplateVersions(ctx context.Context, in *ec2.Describ
 		if len(in.Versions) == 0 || slices.ContainsFunc(in.Versions, func(v string) bool { return !strings.HasPrefix(v, "$") }) {
 			return nil, fail("MissingParameter", "When you do not specify a launch template ID or name, you must specify '$Latest', '$Default', or both")
 		}
-		for _, t := range r.templates.all() {
+		for _, t := range r.templates.shown() {
 			for _, text := range in.Versions {
 				if v, err := t.version(text); err == nil {
 					all = append(all, t.versionOutput(v))

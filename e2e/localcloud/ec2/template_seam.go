@@ -55,6 +55,19 @@ func (s *Service) DeleteLaunchTemplate(region, id string) {
 	}
 }
 
+// NamedLaunchTemplate is LaunchTemplate for a template that a caller names: one
+// that was made a moment ago does not exist yet.
+func (s *Service) NamedLaunchTemplate(region, idOrName, version string) (Template, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.seenRegion(region)
+	t, v, err := r.templateVersion(idOrName, version)
+	if err != nil {
+		return Template{}, err
+	}
+	return r.templateSnapshot(t, v), nil
+}
+
 // LaunchTemplate returns one version of the template with this id or name.
 // Version is a number, $Latest or $Default (also when empty).
 func (s *Service) LaunchTemplate(region, idOrName, version string) (Template, error) {

@@ -160,7 +160,7 @@ func (a api) DescribeVolumes(ctx context.Context, in *ec2.DescribeVolumesInput) 
 		return nil, err
 	}
 	var all []types.Volume
-	for _, v := range r.volumes.all() {
+	for _, v := range r.volumes.shown() {
 		all = append(all, v.output(r))
 	}
 	attached := func(get func(types.VolumeAttachment) *string) func(types.Volume) []string {

@@ -114,7 +114,7 @@ func (a api) DescribeVpcs(ctx context.Context, in *ec2.DescribeVpcsInput) (*ec2.
 		return nil, err
 	}
 	var all []types.Vpc
-	for _, v := range r.vpcs.all() {
+	for _, v := range r.vpcs.shown() {
 		all = append(all, v.output(r))
 	}
 	kept, err := describe(all, in.VpcIds, func(v types.Vpc) *string { return v.VpcId }, in.Filters, filters[types.Vpc]{
@@ -279,7 +279,7 @@ func (a api) DescribeNetworkAcls(ctx context.Context, in *ec2.DescribeNetworkAcl
 	r := a.lock(ctx)
 	defer a.mu.Unlock()
 	var all []types.NetworkAcl
-	for _, v := range r.vpcs.all() {
+	for _, v := range r.vpcs.shown() {
 		out := types.NetworkAcl{
 			NetworkAclId: aws.String(v.acl), VpcId: aws.String(v.id), IsDefault: aws.Bool(true), OwnerId: aws.String(account),
 			Associations: []types.NetworkAclAssociation{}, Tags: r.sdkTags(v.acl),

@@ -218,7 +218,7 @@ func (s *Service) checkTemplate(region string, in *eks.CreateNodegroupInput) (so
 		return source{}, bad("Either provide launch template ID or launch template name in the request.")
 	}
 	id := or(ref.Id, deref(ref.Name))
-	launch, err := s.opts.EC2.LaunchTemplate(region, id, or(ref.Version, "$Default"))
+	launch, err := s.opts.EC2.NamedLaunchTemplate(region, id, or(ref.Version, "$Default"))
 	if err != nil {
 		return source{}, invalidRequest(c, name, "Launch template %s with version %s could not be found: %v", id, or(ref.Version, "$Default"), err)
 	}

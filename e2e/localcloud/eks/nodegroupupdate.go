@@ -301,7 +301,7 @@ func (s *Service) newLaunch(ctx context.Context, in *eks.UpdateNodegroupVersionI
 	if (ref.Id == nil) == (ref.Name == nil) {
 		return nil, invalidParameter(*in.ClusterName, *in.NodegroupName, "Either provide launch template ID or launch template name in the request.")
 	}
-	launch, err := s.opts.EC2.LaunchTemplate(wire.Region(ctx), or(ref.Id, deref(ref.Name)), or(ref.Version, "$Default"))
+	launch, err := s.opts.EC2.NamedLaunchTemplate(wire.Region(ctx), or(ref.Id, deref(ref.Name)), or(ref.Version, "$Default"))
 	if err != nil {
 		return nil, invalidRequest(*in.ClusterName, *in.NodegroupName, "Launch template could not be found: %v", err)
 	}

@@ -66,7 +66,7 @@ type profile struct {
 
 func profileOf(c *clock.Clock) profile {
 	p := profile{Speed: c.Speed(), Real: map[clock.Step]float64{}, Scaled: map[clock.Step]float64{}}
-	for step, d := range clock.Profile() {
+	for step, d := range c.Durations() {
 		p.Real[step] = d.Seconds()
 		p.Scaled[step] = c.Duration(step).Seconds()
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"aicluster/e2e/localcloud/iam"
@@ -58,8 +57,8 @@ func (c *Cloud) ec2Needs(ctx context.Context, call wire.Call, action string) []n
 			continue
 		}
 		keys := tagKeys(call.Input)
-		setTags(keys, "aws:ResourceTag/", c.ec2Tags(ctx, id))
-		setTags(keys, "ec2:ResourceTag/", c.ec2Tags(ctx, id))
+		setTags(keys, "aws:ResourceTag/", c.services.ec2.Tags(call.Region, id))
+		setTags(keys, "ec2:ResourceTag/", c.services.ec2.Tags(call.Region, id))
 		list = append(list, needs(action, keys, ec2ARN(call.Region, kind, id))...)
 	}
 	if len(list) == 0 {
@@ -96,7 +95,7 @@ func (c *Cloud) ec2IDs(ctx context.Context, call wire.Call) []string {
 	}
 	ids = append(ids, c.templateID(call.Region, stringMember(call.Input, "LaunchTemplateName")))
 	if id := stringMember(call.Input, "AssociationId"); strings.HasPrefix(id, "rtbassoc-") {
-		ids = append(ids, c.associated(ctx, id)...)
+		ids = append(ids, c.services.ec2.Associated(call.Region, id)...)
 	}
 	return slices.DeleteFunc(ids, func(id string) bool {
 		prefix, digits, ok := strings.Cut(id, "-")
@@ -113,37 +112,6 @@ func (c *Cloud) templateID(region, name string) string {
 		return ""
 	}
 	return t.ID
-}
-
-// associated are a route table and a subnet by their association.
-func (c *Cloud) associated(ctx context.Context, id string) []string {
-	out, err := wire.Invoke[ec2.DescribeRouteTablesInput, ec2.DescribeRouteTablesOutput](ctx, c.wire, "ec2", &ec2.DescribeRouteTablesInput{
-		Filters: []types.Filter{{Name: aws.String("association.route-table-association-id"), Values: []string{id}}},
-	})
-	if err != nil || len(out.RouteTables) == 0 {
-		return nil
-	}
-	ids := []string{*out.RouteTables[0].RouteTableId}
-	for _, a := range out.RouteTables[0].Associations {
-		if aws.ToString(a.RouteTableAssociationId) == id && a.SubnetId != nil {
-			ids = append(ids, *a.SubnetId)
-		}
-	}
-	return ids
-}
-
-func (c *Cloud) ec2Tags(ctx context.Context, id string) map[string]string {
-	tags := map[string]string{}
-	out, err := wire.Invoke[ec2.DescribeTagsInput, ec2.DescribeTagsOutput](ctx, c.wire, "ec2", &ec2.DescribeTagsInput{
-		Filters: []types.Filter{{Name: aws.String("resource-id"), Values: []string{id}}},
-	})
-	if err != nil {
-		return tags
-	}
-	for _, t := range out.Tags {
-		tags[*t.Key] = aws.ToString(t.Value)
-	}
-	return tags
 }
 
 // specifiedTags are the tags that a call gives to what it makes of one kind.

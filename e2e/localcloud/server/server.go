@@ -40,6 +40,8 @@ type Options struct {
 	Dir string
 	// Speed divides AWS's typical durations; see [clock.Profile].
 	Speed float64
+	// Durations replace some of the profile's.
+	Durations map[clock.Step]time.Duration
 	// Addr is where to listen; empty means a free port of 127.0.0.1.
 	Addr string
 	// Faults go wrong from the start.
@@ -76,7 +78,7 @@ func Start(ctx context.Context, o Options) (*Cloud, error) {
 		return nil, fmt.Errorf("local cloud: %w", err)
 	}
 	c := &Cloud{
-		opts: o, clock: clock.New(o.Speed), key: newKey("user/admin"), internal: newKey("assumed-role/AWSServiceRoleForAmazonEKS/EKS"), calls: newCallLog(),
+		opts: o, clock: clock.New(o.Speed).With(o.Durations), key: newKey("user/admin"), internal: newKey("assumed-role/AWSServiceRoleForAmazonEKS/EKS"), calls: newCallLog(),
 		served: make(chan error, 1),
 	}
 	c.faults = faults.New(c.clock, c.adjust)

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/smithy-go"
 
+	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/kube"
 	"aicluster/e2e/localcloud/s3"
 )
@@ -42,7 +43,8 @@ func TestMain(m *testing.M) {
 
 func startCloud(t *testing.T) (*Cloud, aws.Config) {
 	t.Helper()
-	c, err := Start(t.Context(), Options{Dir: filepath.Join(t.TempDir(), "it's"), Speed: 1000})
+	atOnce := map[clock.Step]time.Duration{clock.EC2Visible: 0, clock.EC2Gone: 0} // these tests are not about time
+	c, err := Start(t.Context(), Options{Dir: filepath.Join(t.TempDir(), "it's"), Speed: 1000, Durations: atOnce})
 	if err != nil {
 		t.Fatal(err)
 	}

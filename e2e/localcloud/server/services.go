@@ -58,7 +58,7 @@ func newServices(c *Cloud) (*services, error) {
 	})
 	s.iam = iam.New(c.clock)
 	s.sts = sts.New(s.iam)
-	s.ec2 = ec2.New(c.clock, s.iam)
+	s.ec2 = ec2.New(c.clock, s.iam).EventuallyConsistent()
 	s.autoscaling = autoscaling.New(c.clock, s.ec2, s.iam)
 	s.elb = elb.New(c.clock, s.ec2, s.iam)
 	s.elbv2 = elbv2.New(c.clock, s.ec2, s.iam)
