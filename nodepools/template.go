@@ -158,7 +158,11 @@ func (l *LaunchTemplate) Apply(ctx context.Context, _ engine.Progress) error {
 		}
 	}
 	if set := cloud.TagChanges(l.tags, l.ownTags()); len(set) > 0 {
-		if _, err := l.api.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{l.id}, Tags: cloud.EC2Tags(set)}); err != nil {
+		err := cloud.Settled(ctx, func(ctx context.Context) error {
+			_, err := l.api.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{l.id}, Tags: cloud.EC2Tags(set)})
+			return err
+		})
+		if err != nil {
 			return cloud.Wrap(l.ID(), "tagging the launch template", err)
 		}
 		maps.Copy(l.tags, set)
@@ -182,8 +186,8 @@ func (l *LaunchTemplate) create(ctx context.Context) error {
 	if err != nil && !cloud.IsExists(err) {
 		return err
 	}
-	return cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
-		err := l.read(ctx) // EC2's reads lag its writes a little
+	return cloud.WaitListed(ctx, func(ctx context.Context) (bool, error) {
+		err := l.read(ctx)
 		return l.id != "", err
 	})
 }

@@ -181,7 +181,8 @@ func IsDenied(err error) bool { return hasCode(err, accessCodes...) }
 // IsExists tells that something of that name exists already.
 func IsExists(err error) bool {
 	return hasCode(err, "EntityAlreadyExists", "ResourceInUseException", "InvalidLaunchTemplateName.AlreadyExistsException",
-		"BucketAlreadyOwnedByYou", "ResourceAlreadyExistsException", "Resource.AlreadyAssociated", "InvalidPermission.Duplicate", "RouteAlreadyExists")
+		"BucketAlreadyOwnedByYou", "ResourceAlreadyExistsException", "Resource.AlreadyAssociated", "InvalidPermission.Duplicate", "RouteAlreadyExists",
+		"InvalidSubnet.Conflict")
 }
 
 // IsCapacity tells that AWS lacks the instances.
@@ -235,12 +236,19 @@ func IsPropagation(err error) bool {
 	return false
 }
 
+// isThrottle tells that AWS turned a call away unread, to be asked again later.
+func isThrottle(err error) bool {
+	return retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary
+}
+
+// errNotListed is that EC2's lists do not show what a call has made.
+var errNotListed = errors.New("AWS made it, but does not list it: run the same command again in a few minutes")
+
 // IsTransient tells that the same call may succeed later: throttling, server
 // faults, lost connections.
 func IsTransient(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || IsCapacity(err) {
 		return false
 	}
-	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary ||
-		retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary
+	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary || isThrottle(err)
 }

@@ -53,36 +53,3 @@ func RetryWhile(ctx context.Context, limit time.Duration, heals func(error) bool
 		return true, err
 	})
 }
-
-// CreateOnce makes something whose create call has no idempotency token
-// (CreateVpc, AllocateAddress and others). The SDK's blind retry after a lost
-// reply would make a second one, so create must be called with
-// RetryMaxAttempts 1, and after each failure that may have taken effect find
-// looks, by tag, whether it did. find says ok=false when there is none.
-func CreateOnce[T any](ctx context.Context, find func(context.Context) (t T, ok bool, err error), create func(context.Context) (T, error)) (T, error) {
-	var out T
-	attempt := 0
-	err := Poll(ctx, func(ctx context.Context) (bool, error) {
-		if attempt > 0 {
-			t, ok, err := find(ctx)
-			if err != nil {
-				return true, err
-			}
-			if ok {
-				out = t
-				return true, nil
-			}
-		}
-		attempt++
-		t, err := create(ctx)
-		if err == nil {
-			out = t
-			return true, nil
-		}
-		if attempt < 5 && IsTransient(err) {
-			return false, nil
-		}
-		return true, err
-	})
-	return out, err
-}

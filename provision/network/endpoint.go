@@ -92,7 +92,10 @@ func (e *s3Endpoint) Apply(ctx context.Context, p engine.Progress) error {
 		return e.wrap("creating the endpoint", e.create(ctx))
 	}
 	if missing := e.missing(); len(missing) > 0 {
-		_, err := e.api.ModifyVpcEndpoint(ctx, &ec2.ModifyVpcEndpointInput{VpcEndpointId: &e.id, AddRouteTableIds: missing})
+		err := cloud.Settled(ctx, func(ctx context.Context) error {
+			_, err := e.api.ModifyVpcEndpoint(ctx, &ec2.ModifyVpcEndpointInput{VpcEndpointId: &e.id, AddRouteTableIds: missing})
+			return err
+		})
 		if err != nil {
 			return e.wrap("adding route tables to the endpoint", err)
 		}
@@ -102,17 +105,19 @@ func (e *s3Endpoint) Apply(ctx context.Context, p engine.Progress) error {
 }
 
 func (e *s3Endpoint) create(ctx context.Context) error {
-	missing, token := e.missing(), cloud.NewToken()
-	return settled(ctx, func(ctx context.Context) error {
-		out, err := e.api.CreateVpcEndpoint(ctx, &ec2.CreateVpcEndpointInput{
-			VpcId: &e.vpc.id, VpcEndpointType: types.VpcEndpointTypeGateway, ServiceName: aws.String("com.amazonaws." + e.region + ".s3"),
-			RouteTableIds: missing, ClientToken: &token, TagSpecifications: e.spec(types.ResourceTypeVpcEndpoint),
+	missing := e.missing()
+	return cloud.WithToken(ctx, cloud.TokenOf(e.vpc.id, e.name), func(ctx context.Context, token string) error {
+		return cloud.Settled(ctx, func(ctx context.Context) error {
+			out, err := e.api.CreateVpcEndpoint(ctx, &ec2.CreateVpcEndpointInput{
+				VpcId: &e.vpc.id, VpcEndpointType: types.VpcEndpointTypeGateway, ServiceName: aws.String("com.amazonaws." + e.region + ".s3"),
+				RouteTableIds: missing, ClientToken: &token, TagSpecifications: e.spec(types.ResourceTypeVpcEndpoint),
+			})
+			if err == nil {
+				e.made(aws.ToString(out.VpcEndpoint.VpcEndpointId))
+				e.routed = missing
+			}
+			return err
 		})
-		if err == nil {
-			e.made(aws.ToString(out.VpcEndpoint.VpcEndpointId))
-			e.routed = missing
-		}
-		return err
 	})
 }
 

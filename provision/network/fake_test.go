@@ -43,7 +43,11 @@ type fakeEC2 struct {
 	endpoints map[string]*types.VpcEndpoint
 	enis      map[string]*types.NetworkInterface
 	groups    map[string]*types.SecurityGroup
-	natTokens map[string]string // token -> id
+	tokens    map[string]string // token -> id
+
+	lag  time.Duration // how long what was made is not seen
+	made map[string]time.Time
+	kill map[string]func() // operation -> ends the run once it took effect
 }
 
 const region = "ap-northeast-2"
@@ -55,7 +59,7 @@ func newFake() *fakeEC2 {
 		vpcs:    map[string]*types.Vpc{}, dns: map[string]bool{}, gateways: map[string]*types.InternetGateway{}, subnets: map[string]*types.Subnet{},
 		addresses: map[string]*types.Address{}, nats: map[string]*types.NatGateway{}, tables: map[string]*types.RouteTable{},
 		endpoints: map[string]*types.VpcEndpoint{}, enis: map[string]*types.NetworkInterface{}, groups: map[string]*types.SecurityGroup{},
-		natTokens: map[string]string{}, zoneIDs: map[rune]string{},
+		tokens: map[string]string{}, made: map[string]time.Time{}, kill: map[string]func(){}, zoneIDs: map[rune]string{},
 	}
 }
 
@@ -78,6 +82,11 @@ func (f *fakeEC2) change(op string, optFns ...func(*ec2.Options)) (lost func() e
 		return nil, err
 	}
 	return func() error {
+		if end := f.kill[op]; end != nil {
+			delete(f.kill, op)
+			end()
+			return context.Canceled
+		}
 		if f.lose[op] > 0 {
 			f.lose[op]--
 			if o.RetryMaxAttempts != 1 {
@@ -91,7 +100,21 @@ func (f *fakeEC2) change(op string, optFns ...func(*ec2.Options)) (lost func() e
 
 func (f *fakeEC2) id(prefix string) string {
 	f.next++
-	return fmt.Sprintf("%s-%04d", prefix, f.next)
+	id := fmt.Sprintf("%s-%04d", prefix, f.next)
+	f.made[id] = time.Now()
+	return id
+}
+
+func (f *fakeEC2) seen(id string) bool { return time.Since(f.made[id]) >= f.lag }
+
+// unseen is EC2's error if one of the ids was made a moment ago.
+func (f *fakeEC2) unseen(ids ...string) error {
+	for _, id := range ids {
+		if !f.seen(id) {
+			return apiError("InvalidID.NotFound", "The ID '"+id+"' does not exist")
+		}
+	}
+	return nil
 }
 
 func specTags(specs []types.TagSpecification) []types.Tag {
@@ -121,7 +144,7 @@ func list[T any](f *fakeEC2, all map[string]*T, keep func(id string, v *T) bool)
 	defer f.mu.Unlock()
 	var out []T
 	for _, id := range slices.Sorted(maps.Keys(all)) {
-		if keep(id, all[id]) {
+		if f.seen(id) && keep(id, all[id]) {
 			out = append(out, *all[id])
 		}
 	}
@@ -154,6 +177,9 @@ func (f *fakeEC2) DescribeInstanceTypeOfferings(_ context.Context, in *ec2.Descr
 func (f *fakeEC2) CreateTags(_ context.Context, in *ec2.CreateTagsInput, _ ...func(*ec2.Options)) (*ec2.CreateTagsOutput, error) {
 	_, err := f.change("CreateTags")
 	defer f.mu.Unlock()
+	if err := f.unseen(in.Resources...); err != nil {
+		return nil, err
+	}
 	for _, id := range in.Resources {
 		if s := f.subnets[id]; s != nil {
 			s.Tags = append(s.Tags, in.Tags...)
@@ -196,6 +222,9 @@ func (f *fakeEC2) DescribeVpcAttribute(_ context.Context, in *ec2.DescribeVpcAtt
 func (f *fakeEC2) ModifyVpcAttribute(_ context.Context, in *ec2.ModifyVpcAttributeInput, _ ...func(*ec2.Options)) (*ec2.ModifyVpcAttributeOutput, error) {
 	_, err := f.change("ModifyVpcAttribute")
 	defer f.mu.Unlock()
+	if err := f.unseen(*in.VpcId); err != nil {
+		return nil, err
+	}
 	if in.EnableDnsSupport != nil && in.EnableDnsHostnames != nil {
 		return nil, apiError("InvalidParameterCombination", "one attribute at a time")
 	}
@@ -208,12 +237,15 @@ func (f *fakeEC2) ModifyVpcAttribute(_ context.Context, in *ec2.ModifyVpcAttribu
 func (f *fakeEC2) DeleteVpc(_ context.Context, in *ec2.DeleteVpcInput, _ ...func(*ec2.Options)) (*ec2.DeleteVpcOutput, error) {
 	_, err := f.change("DeleteVpc")
 	defer f.mu.Unlock()
+	if err := f.unseen(*in.VpcId); err != nil {
+		return nil, err
+	}
 	for _, g := range f.groups {
 		if *g.VpcId == *in.VpcId && *g.GroupName != "default" {
 			return nil, apiError("DependencyViolation", "The vpc '"+*in.VpcId+"' has dependencies and cannot be deleted.")
 		}
 	}
-	if len(f.subnets) > 0 || len(f.gateways) > 0 || len(f.tables) > 0 || len(f.endpoints) > 0 {
+	if f.holds(*in.VpcId) {
 		return nil, apiError("DependencyViolation", "The vpc has dependencies and cannot be deleted.")
 	}
 	delete(f.vpcs, *in.VpcId)
@@ -221,8 +253,29 @@ func (f *fakeEC2) DeleteVpc(_ context.Context, in *ec2.DeleteVpcInput, _ ...func
 	return &ec2.DeleteVpcOutput{}, err
 }
 
+// holds tells whether there is anything in a VPC.
+func (f *fakeEC2) holds(vpc string) bool {
+	in := false
+	for _, s := range f.subnets {
+		in = in || *s.VpcId == vpc
+	}
+	for _, g := range f.gateways {
+		in = in || len(g.Attachments) > 0 && *g.Attachments[0].VpcId == vpc
+	}
+	for _, t := range f.tables {
+		in = in || *t.VpcId == vpc
+	}
+	for _, e := range f.endpoints {
+		in = in || *e.VpcId == vpc
+	}
+	return in
+}
+
 func (f *fakeEC2) DescribeSubnets(_ context.Context, in *ec2.DescribeSubnetsInput, _ ...func(*ec2.Options)) (*ec2.DescribeSubnetsOutput, error) {
 	return &ec2.DescribeSubnetsOutput{Subnets: list(f, f.subnets, func(id string, s *types.Subnet) bool {
+		if len(in.Filters) == 1 && *in.Filters[0].Name == "vpc-id" {
+			return slices.Contains(in.Filters[0].Values, *s.VpcId)
+		}
 		return wanted(in.SubnetIds, id) && matches(s.Tags, in.Filters)
 	})}, nil
 }
@@ -230,11 +283,14 @@ func (f *fakeEC2) DescribeSubnets(_ context.Context, in *ec2.DescribeSubnetsInpu
 func (f *fakeEC2) CreateSubnet(_ context.Context, in *ec2.CreateSubnetInput, o ...func(*ec2.Options)) (*ec2.CreateSubnetOutput, error) {
 	lost, err := f.change("CreateSubnet", o...)
 	defer f.mu.Unlock()
+	if err := f.unseen(*in.VpcId); err != nil {
+		return nil, err
+	}
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range f.subnets {
-		if *s.CidrBlock == *in.CidrBlock {
+		if *s.CidrBlock == *in.CidrBlock && *s.VpcId == *in.VpcId {
 			return nil, apiError("InvalidSubnet.Conflict", "The CIDR '"+*in.CidrBlock+"' conflicts with another subnet")
 		}
 	}
@@ -249,6 +305,9 @@ func (f *fakeEC2) CreateSubnet(_ context.Context, in *ec2.CreateSubnetInput, o .
 func (f *fakeEC2) ModifySubnetAttribute(_ context.Context, in *ec2.ModifySubnetAttributeInput, _ ...func(*ec2.Options)) (*ec2.ModifySubnetAttributeOutput, error) {
 	_, err := f.change("ModifySubnetAttribute")
 	defer f.mu.Unlock()
+	if err := f.unseen(*in.SubnetId); err != nil {
+		return nil, err
+	}
 	f.subnets[*in.SubnetId].MapPublicIpOnLaunch = in.MapPublicIpOnLaunch.Value
 	return &ec2.ModifySubnetAttributeOutput{}, err
 }
@@ -256,6 +315,9 @@ func (f *fakeEC2) ModifySubnetAttribute(_ context.Context, in *ec2.ModifySubnetA
 func (f *fakeEC2) DeleteSubnet(_ context.Context, in *ec2.DeleteSubnetInput, _ ...func(*ec2.Options)) (*ec2.DeleteSubnetOutput, error) {
 	_, err := f.change("DeleteSubnet")
 	defer f.mu.Unlock()
+	if err := f.unseen(*in.SubnetId); err != nil {
+		return nil, err
+	}
 	for _, i := range f.enis {
 		if *i.SubnetId == *in.SubnetId {
 			return nil, apiError("DependencyViolation", "The subnet '"+*in.SubnetId+"' has dependencies and cannot be deleted.")
@@ -281,10 +343,16 @@ func (f *fakeEC2) CreateInternetGateway(_ context.Context, in *ec2.CreateInterne
 }
 
 func (f *fakeEC2) AttachInternetGateway(_ context.Context, in *ec2.AttachInternetGatewayInput, _ ...func(*ec2.Options)) (*ec2.AttachInternetGatewayOutput, error) {
-	_, err := f.change("AttachInternetGateway")
+	lost, err := f.change("AttachInternetGateway", once)
 	defer f.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.unseen(*in.InternetGatewayId, *in.VpcId); err != nil {
+		return nil, err
+	}
 	f.gateways[*in.InternetGatewayId].Attachments = []types.InternetGatewayAttachment{{VpcId: in.VpcId}}
-	return &ec2.AttachInternetGatewayOutput{}, err
+	return &ec2.AttachInternetGatewayOutput{}, lost()
 }
 
 func (f *fakeEC2) DetachInternetGateway(_ context.Context, in *ec2.DetachInternetGatewayInput, _ ...func(*ec2.Options)) (*ec2.DetachInternetGatewayOutput, error) {
@@ -300,6 +368,9 @@ func (f *fakeEC2) DetachInternetGateway(_ context.Context, in *ec2.DetachInterne
 func (f *fakeEC2) DeleteInternetGateway(_ context.Context, in *ec2.DeleteInternetGatewayInput, _ ...func(*ec2.Options)) (*ec2.DeleteInternetGatewayOutput, error) {
 	_, err := f.change("DeleteInternetGateway")
 	defer f.mu.Unlock()
+	if err := f.unseen(*in.InternetGatewayId); err != nil {
+		return nil, err
+	}
 	delete(f.gateways, *in.InternetGatewayId)
 	return &ec2.DeleteInternetGatewayOutput{}, err
 }
@@ -322,6 +393,9 @@ func (f *fakeEC2) AllocateAddress(_ context.Context, in *ec2.AllocateAddressInpu
 func (f *fakeEC2) ReleaseAddress(_ context.Context, in *ec2.ReleaseAddressInput, _ ...func(*ec2.Options)) (*ec2.ReleaseAddressOutput, error) {
 	_, err := f.change("ReleaseAddress")
 	defer f.mu.Unlock()
+	if err := f.unseen(*in.AllocationId); err != nil {
+		return nil, err
+	}
 	for _, n := range f.nats {
 		if *n.NatGatewayAddresses[0].AllocationId == *in.AllocationId && !natGone(*n) {
 			return nil, apiError("InvalidIPAddress.InUse", "in use")
@@ -351,20 +425,23 @@ func (f *fakeEC2) DescribeNatGateways(_ context.Context, in *ec2.DescribeNatGate
 }
 
 func (f *fakeEC2) CreateNatGateway(_ context.Context, in *ec2.CreateNatGatewayInput, _ ...func(*ec2.Options)) (*ec2.CreateNatGatewayOutput, error) {
-	_, err := f.change("CreateNatGateway")
+	lost, err := f.change("CreateNatGateway", once)
 	defer f.mu.Unlock()
+	if err := f.unseen(*in.SubnetId, *in.AllocationId); err != nil {
+		return nil, err
+	}
 	if err != nil {
 		return nil, err
 	}
-	if id := f.natTokens[*in.ClientToken]; id != "" {
+	if id := f.tokens[*in.ClientToken]; id != "" {
 		return &ec2.CreateNatGatewayOutput{NatGateway: f.nats[id]}, nil
 	}
 	n := &types.NatGateway{
 		NatGatewayId: aws.String(f.id("nat")), SubnetId: in.SubnetId, State: types.NatGatewayStatePending, CreateTime: aws.Time(time.Now()),
 		NatGatewayAddresses: []types.NatGatewayAddress{{AllocationId: in.AllocationId}}, Tags: specTags(in.TagSpecifications),
 	}
-	f.nats[*n.NatGatewayId], f.natTokens[*in.ClientToken] = n, *n.NatGatewayId
-	return &ec2.CreateNatGatewayOutput{NatGateway: n}, nil
+	f.nats[*n.NatGatewayId], f.tokens[*in.ClientToken] = n, *n.NatGatewayId
+	return &ec2.CreateNatGatewayOutput{NatGateway: n}, lost()
 }
 
 func (f *fakeEC2) DeleteNatGateway(_ context.Context, in *ec2.DeleteNatGatewayInput, _ ...func(*ec2.Options)) (*ec2.DeleteNatGatewayOutput, error) {
@@ -380,20 +457,35 @@ func (f *fakeEC2) DescribeRouteTables(_ context.Context, in *ec2.DescribeRouteTa
 }
 
 func (f *fakeEC2) CreateRouteTable(_ context.Context, in *ec2.CreateRouteTableInput, _ ...func(*ec2.Options)) (*ec2.CreateRouteTableOutput, error) {
-	_, err := f.change("CreateRouteTable")
+	lost, err := f.change("CreateRouteTable", once)
 	defer f.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.unseen(*in.VpcId); err != nil {
+		return nil, err
+	}
+	if t := f.tables[f.tokens[*in.ClientToken]]; t != nil {
+		return &ec2.CreateRouteTableOutput{RouteTable: t}, nil
+	}
 	t := &types.RouteTable{RouteTableId: aws.String(f.id("rtb")), VpcId: in.VpcId, Tags: specTags(in.TagSpecifications)}
-	f.tables[*t.RouteTableId] = t
-	return &ec2.CreateRouteTableOutput{RouteTable: t}, err
+	f.tables[*t.RouteTableId], f.tokens[*in.ClientToken] = t, *t.RouteTableId
+	return &ec2.CreateRouteTableOutput{RouteTable: t}, lost()
 }
 
 func (f *fakeEC2) AssociateRouteTable(_ context.Context, in *ec2.AssociateRouteTableInput, _ ...func(*ec2.Options)) (*ec2.AssociateRouteTableOutput, error) {
-	_, err := f.change("AssociateRouteTable")
+	lost, err := f.change("AssociateRouteTable", once)
 	defer f.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.unseen(*in.RouteTableId, *in.SubnetId); err != nil {
+		return nil, err
+	}
 	id := f.id("rtbassoc")
 	t := f.tables[*in.RouteTableId]
 	t.Associations = append(t.Associations, types.RouteTableAssociation{SubnetId: in.SubnetId, RouteTableAssociationId: &id})
-	return &ec2.AssociateRouteTableOutput{AssociationId: &id}, err
+	return &ec2.AssociateRouteTableOutput{AssociationId: &id}, lost()
 }
 
 func (f *fakeEC2) DisassociateRouteTable(_ context.Context, in *ec2.DisassociateRouteTableInput, _ ...func(*ec2.Options)) (*ec2.DisassociateRouteTableOutput, error) {
@@ -416,11 +508,17 @@ func (f *fakeEC2) DeleteRouteTable(_ context.Context, in *ec2.DeleteRouteTableIn
 }
 
 func (f *fakeEC2) CreateRoute(_ context.Context, in *ec2.CreateRouteInput, _ ...func(*ec2.Options)) (*ec2.CreateRouteOutput, error) {
-	_, err := f.change("CreateRoute")
+	lost, err := f.change("CreateRoute", once)
 	defer f.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.unseen(*in.RouteTableId); err != nil {
+		return nil, err
+	}
 	t := f.tables[*in.RouteTableId]
 	t.Routes = append(t.Routes, types.Route{DestinationCidrBlock: in.DestinationCidrBlock, GatewayId: in.GatewayId, NatGatewayId: in.NatGatewayId})
-	return &ec2.CreateRouteOutput{}, err
+	return &ec2.CreateRouteOutput{}, lost()
 }
 
 func (f *fakeEC2) ReplaceRoute(_ context.Context, in *ec2.ReplaceRouteInput, _ ...func(*ec2.Options)) (*ec2.ReplaceRouteOutput, error) {
@@ -442,11 +540,20 @@ func (f *fakeEC2) DescribeVpcEndpoints(_ context.Context, in *ec2.DescribeVpcEnd
 }
 
 func (f *fakeEC2) CreateVpcEndpoint(_ context.Context, in *ec2.CreateVpcEndpointInput, _ ...func(*ec2.Options)) (*ec2.CreateVpcEndpointOutput, error) {
-	_, err := f.change("CreateVpcEndpoint")
+	lost, err := f.change("CreateVpcEndpoint", once)
 	defer f.mu.Unlock()
-	e := &types.VpcEndpoint{VpcEndpointId: aws.String(f.id("vpce")), RouteTableIds: in.RouteTableIds, Tags: specTags(in.TagSpecifications), State: "available"}
-	f.endpoints[*e.VpcEndpointId] = e
-	return &ec2.CreateVpcEndpointOutput{VpcEndpoint: e}, err
+	if err != nil {
+		return nil, err
+	}
+	if err := f.unseen(append(slices.Clone(in.RouteTableIds), *in.VpcId)...); err != nil {
+		return nil, err
+	}
+	if e := f.endpoints[f.tokens[*in.ClientToken]]; e != nil {
+		return &ec2.CreateVpcEndpointOutput{VpcEndpoint: e}, nil
+	}
+	e := &types.VpcEndpoint{VpcEndpointId: aws.String(f.id("vpce")), VpcId: in.VpcId, RouteTableIds: in.RouteTableIds, Tags: specTags(in.TagSpecifications), State: "available"}
+	f.endpoints[*e.VpcEndpointId], f.tokens[*in.ClientToken] = e, *e.VpcEndpointId
+	return &ec2.CreateVpcEndpointOutput{VpcEndpoint: e}, lost()
 }
 
 func (f *fakeEC2) DeleteVpcEndpoints(_ context.Context, in *ec2.DeleteVpcEndpointsInput, _ ...func(*ec2.Options)) (*ec2.DeleteVpcEndpointsOutput, error) {

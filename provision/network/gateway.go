@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,20 +30,38 @@ func newInternetGateway(api API, owner cloud.Owner, v *vpc) *internetGateway {
 func (g *internetGateway) read(ctx context.Context) error {
 	g.forget()
 	g.attached = ""
+	_, err := g.find(ctx)
+	return err
+}
+
+// find looks for the gateway by its tags and tells whether EC2 lists it.
+func (g *internetGateway) find(ctx context.Context) (bool, error) {
+	found, attached := map[string]types.InternetGateway{}, map[string]string{}
+	var ids []string
 	pages := ec2.NewDescribeInternetGatewaysPaginator(g.api, &ec2.DescribeInternetGatewaysInput{Filters: g.filters()})
-	for pages.HasMorePages() && g.id == "" {
+	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
-		for _, found := range page.InternetGateways {
-			g.found(aws.ToString(found.InternetGatewayId), found.Tags)
-			for _, a := range found.Attachments {
-				g.attached = aws.ToString(a.VpcId)
+		for _, x := range page.InternetGateways {
+			id := aws.ToString(x.InternetGatewayId)
+			ids = append(ids, id)
+			found[id] = x
+			for _, a := range x.Attachments {
+				attached[id] = aws.ToString(a.VpcId)
 			}
 		}
 	}
-	return nil
+	if g.id != "" && !slices.Contains(ids, g.id) {
+		return false, nil
+	}
+	var id string
+	if id, g.more = choose(ids, g.id, func(id string) bool { return attached[id] != "" }); id != "" {
+		g.found(id, found[id].Tags)
+		g.attached = attached[id]
+	}
+	return id != "", nil
 }
 
 // Observe implements [engine.Resource]. It looks even when there is no VPC: a
@@ -54,7 +73,7 @@ func (g *internetGateway) Observe(ctx context.Context) (engine.Observation, erro
 	if g.id == "" {
 		return engine.Observation{}, nil
 	}
-	obs := engine.Observation{Exists: true, Detail: g.id, Changes: g.tagChanges()}
+	obs := engine.Observation{Exists: true, Detail: g.id, Changes: append(g.doubles(), g.tagChanges()...)}
 	if g.attached == "" || g.attached != g.vpc.id {
 		obs.Changes = append(obs.Changes, engine.Change{Field: "attachedTo", Live: g.attached, Wanted: "vpc/" + g.vpc.short, Policy: engine.PolicyInPlace})
 	}
@@ -70,9 +89,12 @@ func (g *internetGateway) Apply(ctx context.Context, p engine.Progress) error {
 			return g.wrap("creating the internet gateway", err)
 		}
 		g.made(id)
+		if err := cloud.WaitListed(ctx, g.find); err != nil {
+			return g.wrap("waiting for the internet gateway", err)
+		}
 	}
 	if g.attached != g.vpc.id {
-		err := settled(ctx, func(ctx context.Context) error {
+		err := cloud.Settled(ctx, func(ctx context.Context) error {
 			_, err := g.api.AttachInternetGateway(ctx, &ec2.AttachInternetGatewayInput{InternetGatewayId: &g.id, VpcId: &g.vpc.id})
 			return err
 		})
@@ -81,7 +103,22 @@ func (g *internetGateway) Apply(ctx context.Context, p engine.Progress) error {
 		}
 		g.attached = g.vpc.id
 	}
+	if err := g.removeDoubles(ctx); err != nil {
+		return err
+	}
 	return g.fixTags(ctx)
+}
+
+// removeDoubles deletes gateways of the same name, which are attached to nothing.
+func (g *internetGateway) removeDoubles(ctx context.Context) error {
+	for _, id := range g.more {
+		_, err := g.api.DeleteInternetGateway(ctx, &ec2.DeleteInternetGatewayInput{InternetGatewayId: &id})
+		if err != nil && !cloud.IsNotFound(err) {
+			return g.wrap("deleting "+id+", a second internet gateway without use", err)
+		}
+	}
+	g.more = nil
+	return nil
 }
 
 func (g *internetGateway) lookup(ctx context.Context) (string, bool, error) {
@@ -103,6 +140,9 @@ const gatewayDeleteLimit = 5 * time.Minute
 
 // Delete implements [engine.Resource].
 func (g *internetGateway) Delete(ctx context.Context, p engine.Progress) error {
+	if err := g.removeDoubles(ctx); err != nil {
+		return err
+	}
 	l := leftovers{api: g.api, elb: g.vpc.elb, cluster: g.owner.Cluster, vpcID: g.attached, mapped: true, all: true}
 	err := l.clear(ctx, gatewayDeleteLimit, p, func(ctx context.Context) error {
 		if g.attached != "" {

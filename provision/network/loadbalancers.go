@@ -87,7 +87,7 @@ func (l *loadBalancers) Observe(ctx context.Context) (engine.Observation, error)
 // read finds what is the cluster's in the VPC. What goes while it reads makes it
 // begin again.
 func (l *loadBalancers) read(ctx context.Context) error {
-	return settled(ctx, func(ctx context.Context) error {
+	return cloud.Settled(ctx, func(ctx context.Context) error {
 		balancers, err := l.elb.balancers(ctx)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,6 +24,7 @@ type natGateway struct {
 
 	address     string // allocation id
 	addressTags map[string]string
+	uses        string // allocation id of the gateway's address
 	state       types.NatGatewayState
 	attempts    int // gateways of this name that EC2 remembers
 }
@@ -46,26 +48,47 @@ func (n *natGateway) Unwanted() bool { return n.unwanted }
 
 func (n *natGateway) read(ctx context.Context) error {
 	n.forget()
-	n.address, n.addressTags, n.state, n.attempts = "", nil, "", 0
-	out, err := n.api.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{Filters: n.filters()})
-	if err != nil {
-		return err
-	}
-	for _, a := range out.Addresses {
-		n.address, n.addressTags = aws.ToString(a.AllocationId), cloud.FromEC2(a.Tags)
-	}
+	n.address, n.addressTags, n.state, n.attempts, n.uses = "", nil, "", 0, ""
 	gateways, err := describeNATs(ctx, n.api, n.filters())
 	if err != nil {
 		return err
 	}
 	n.attempts = len(gateways)
 	for _, g := range gateways {
-		if !natGone(g) {
-			n.found(aws.ToString(g.NatGatewayId), g.Tags)
-			n.state = g.State
+		if natGone(g) {
+			continue
+		}
+		n.found(aws.ToString(g.NatGatewayId), g.Tags)
+		n.state = g.State
+		for _, a := range g.NatGatewayAddresses {
+			n.uses = aws.ToString(a.AllocationId)
 		}
 	}
-	return nil
+	_, err = n.findAddress(ctx)
+	return err
+}
+
+// findAddress looks for the Elastic IP by its tags and tells whether EC2 lists it.
+func (n *natGateway) findAddress(ctx context.Context) (bool, error) {
+	out, err := n.api.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{Filters: n.filters()})
+	if err != nil {
+		return false, err
+	}
+	found := map[string]types.Address{}
+	var ids []string
+	for _, a := range out.Addresses {
+		ids = append(ids, aws.ToString(a.AllocationId))
+		found[aws.ToString(a.AllocationId)] = a
+	}
+	if n.address != "" && !slices.Contains(ids, n.address) {
+		return false, nil
+	}
+	var id string
+	id, n.more = choose(ids, n.address, func(id string) bool { return id == n.uses || found[id].AssociationId != nil })
+	if id != "" {
+		n.address, n.addressTags = id, cloud.FromEC2(found[id].Tags)
+	}
+	return id != "", nil
 }
 
 // Observe implements [engine.Resource].
@@ -81,7 +104,7 @@ func (n *natGateway) Observe(ctx context.Context) (engine.Observation, error) {
 			Field: "state", Live: "an address without a gateway", Wanted: types.NatGatewayStateAvailable, Policy: engine.PolicyInPlace,
 		}}}, nil
 	}
-	obs := engine.Observation{Exists: true, Detail: n.id + ", " + n.address, Changes: n.tagChanges()}
+	obs := engine.Observation{Exists: true, Detail: n.id + ", " + n.address, Changes: append(n.doubles(), n.tagChanges()...)}
 	if n.state != types.NatGatewayStateAvailable {
 		obs.Changes = append(obs.Changes, engine.Change{Field: "state", Live: n.state, Wanted: types.NatGatewayStateAvailable, Policy: engine.PolicyInPlace})
 	}
@@ -100,6 +123,9 @@ func (n *natGateway) Apply(ctx context.Context, p engine.Progress) error {
 			return n.wrap("allocating its Elastic IP", err)
 		}
 	}
+	if err := n.releaseMore(ctx); err != nil {
+		return err
+	}
 	if n.id == "" {
 		if err := n.create(ctx); err != nil {
 			return n.wrap("creating the NAT gateway", err)
@@ -109,7 +135,7 @@ func (n *natGateway) Apply(ctx context.Context, p engine.Progress) error {
 		return err
 	}
 	if set := cloud.TagChanges(n.addressTags, n.tags()); len(set) > 0 {
-		if _, err := n.api.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{n.address}, Tags: cloud.EC2Tags(set)}); err != nil {
+		if err := n.tag(ctx, n.address, set); err != nil {
 			return n.wrap("tagging its Elastic IP", err)
 		}
 	}
@@ -133,16 +159,40 @@ func (n *natGateway) allocate(ctx context.Context) error {
 		}
 		return aws.ToString(out.AllocationId), nil
 	})
-	if err == nil {
-		n.address, n.addressTags = id, n.tags()
+	if err != nil {
+		return err
 	}
-	return err
+	n.address, n.addressTags = id, n.tags()
+	return cloud.WaitListed(ctx, n.findAddress)
+}
+
+// releaseMore gives back the Elastic IPs of the same name that nothing uses.
+func (n *natGateway) releaseMore(ctx context.Context) error {
+	for _, id := range n.more {
+		if err := n.release(ctx, id); err != nil {
+			return err
+		}
+	}
+	n.more = nil
+	return nil
+}
+
+// release gives an Elastic IP back.
+func (n *natGateway) release(ctx context.Context, id string) error {
+	err := cloud.RetryWhile(ctx, addressLimit, stillMapped, func(ctx context.Context) error {
+		_, err := n.api.ReleaseAddress(ctx, &ec2.ReleaseAddressInput{AllocationId: &id})
+		return err
+	})
+	if err != nil && !cloud.IsNotFound(err) {
+		return n.wrap("releasing its Elastic IP "+id, err)
+	}
+	return nil
 }
 
 // create asks for the gateway with a token that stays the same after a crash and
 // is new for each attempt.
 func (n *natGateway) create(ctx context.Context) error {
-	return settled(ctx, func(ctx context.Context) error {
+	return cloud.Settled(ctx, func(ctx context.Context) error {
 		out, err := n.api.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{
 			SubnetId: &n.subnet.id, AllocationId: &n.address, ConnectivityType: types.ConnectivityTypePublic,
 			ClientToken:       aws.String(cloud.TokenOf(n.subnet.id, n.address, strconv.Itoa(n.attempts))),
@@ -164,7 +214,7 @@ func (n *natGateway) describe(ctx context.Context) (*types.NatGateway, error) {
 }
 
 func (n *natGateway) waitAvailable(ctx context.Context, p engine.Progress) error {
-	err := settled(ctx, func(ctx context.Context) error {
+	err := cloud.Settled(ctx, func(ctx context.Context) error {
 		return cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
 			g, err := n.describe(ctx)
 			if err != nil || g == nil {
@@ -204,8 +254,7 @@ func (n *natGateway) waitGone(ctx context.Context, p engine.Progress) error {
 	if err != nil {
 		return n.wrap("waiting for the NAT gateway to go", err)
 	}
-	n.forget()
-	n.state = ""
+	n.id, n.live, n.state = "", nil, ""
 	return nil
 }
 
@@ -224,15 +273,11 @@ func (n *natGateway) Delete(ctx context.Context, p engine.Progress) error {
 			return err
 		}
 	}
-	if n.address == "" {
-		return nil
-	}
-	err := cloud.RetryWhile(ctx, addressLimit, stillMapped, func(ctx context.Context) error {
-		_, err := n.api.ReleaseAddress(ctx, &ec2.ReleaseAddressInput{AllocationId: &n.address})
+	if err := n.releaseMore(ctx); err != nil || n.address == "" {
 		return err
-	})
-	if err != nil && !cloud.IsNotFound(err) {
-		return n.wrap("releasing its Elastic IP", err)
+	}
+	if err := n.release(ctx, n.address); err != nil {
+		return err
 	}
 	n.address, n.addressTags = "", nil
 	return nil

@@ -3,7 +3,8 @@ package network
 import (
 	"context"
 	"maps"
-	"time"
+	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -24,6 +25,7 @@ type part struct {
 	needs []engine.Resource
 
 	id   string            // AWS's; empty while it does not exist
+	more []string          // ids of others of the same name, which a run made that died at once
 	live map[string]string // tags
 }
 
@@ -49,7 +51,7 @@ func (p *part) spec(kind types.ResourceType) []types.TagSpecification {
 
 // found keeps what exists; forget that nothing does.
 func (p *part) found(id string, tags []types.Tag) { p.id, p.live = id, cloud.FromEC2(tags) }
-func (p *part) forget()                           { p.id, p.live = "", nil }
+func (p *part) forget()                           { p.id, p.more, p.live = "", nil, nil }
 
 // made keeps the id of what was just created, with the tags of the create call.
 func (p *part) made(id string) { p.id, p.live = id, p.tags() }
@@ -65,24 +67,45 @@ func (p *part) fixTags(ctx context.Context) error {
 	if len(set) == 0 {
 		return nil
 	}
-	_, err := p.api.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{p.id}, Tags: cloud.EC2Tags(set)})
-	if err != nil {
+	if err := p.tag(ctx, p.id, set); err != nil {
 		return p.wrap("tagging it", err)
 	}
 	maps.Copy(p.live, set)
 	return nil
 }
 
+func (p *part) tag(ctx context.Context, id string, tags map[string]string) error {
+	return cloud.Settled(ctx, func(ctx context.Context) error {
+		_, err := p.api.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{id}, Tags: cloud.EC2Tags(tags)})
+		return err
+	})
+}
+
 func (p *part) wrap(doing string, err error) error { return cloud.Wrap(p.ID(), doing, err) }
+
+// choose tells which, of all that bear the name and tags of a resource, is the
+// one, and which are to go. There is more than one when a run died right after a
+// create call: for a moment EC2 does not list what it made, and the next run makes
+// another. It is the one that is used, else mine, which this run made, else the first.
+func choose(ids []string, mine string, used func(id string) bool) (one string, others []string) {
+	if len(ids) == 0 {
+		return "", nil
+	}
+	at := max(0, slices.Index(ids, mine))
+	if i := slices.IndexFunc(ids, used); i >= 0 {
+		at = i
+	}
+	return ids[at], slices.Delete(slices.Clone(ids), at, at+1)
+}
+
+// doubles lists the others of the same name as a change: they go.
+func (p *part) doubles() []engine.Change {
+	if len(p.more) == 0 {
+		return nil
+	}
+	return []engine.Change{{Field: "doubles", Live: strings.Join(p.more, ", "), Policy: engine.PolicyInPlace}}
+}
 
 // once makes EC2 calls that have no idempotency token safe: the SDK is not to
 // repeat them by itself ([cloud.CreateOnce]).
 func once(o *ec2.Options) { o.RetryMaxAttempts = 1 }
-
-// settleLimit bounds how long EC2 may not know yet what it has just made.
-const settleLimit = 30 * time.Second
-
-// settled calls f until EC2 knows all that it refers to.
-func settled(ctx context.Context, f func(context.Context) error) error {
-	return cloud.RetryWhile(ctx, settleLimit, cloud.IsNotFound, f)
-}

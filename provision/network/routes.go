@@ -113,24 +113,26 @@ func (t *routeTable) Apply(ctx context.Context, p engine.Progress) error {
 	return t.fixTags(ctx)
 }
 
-// create uses one token for all its tries; after a crash the tag finds the table.
+// create uses a token that stays the same after a crash: the table of a run that
+// died a moment ago is not listed yet.
 func (t *routeTable) create(ctx context.Context) error {
-	token := cloud.NewToken()
-	return settled(ctx, func(ctx context.Context) error {
-		out, err := t.api.CreateRouteTable(ctx, &ec2.CreateRouteTableInput{
-			VpcId: &t.vpc.id, ClientToken: &token, TagSpecifications: t.spec(types.ResourceTypeRouteTable),
+	return cloud.WithToken(ctx, cloud.TokenOf(t.vpc.id, t.name), func(ctx context.Context, token string) error {
+		return cloud.Settled(ctx, func(ctx context.Context) error {
+			out, err := t.api.CreateRouteTable(ctx, &ec2.CreateRouteTableInput{
+				VpcId: &t.vpc.id, ClientToken: &token, TagSpecifications: t.spec(types.ResourceTypeRouteTable),
+			})
+			if err == nil {
+				t.associated, t.target = map[string]string{}, ""
+				t.keep(*out.RouteTable)
+			}
+			return err
 		})
-		if err == nil {
-			t.made(aws.ToString(out.RouteTable.RouteTableId))
-			t.associated, t.target = map[string]string{}, ""
-		}
-		return err
 	})
 }
 
 // associate is safe to repeat: a second association of the same subnet is refused.
 func (t *routeTable) associate(ctx context.Context, subnetID string) error {
-	err := settled(ctx, func(ctx context.Context) error {
+	err := cloud.Settled(ctx, func(ctx context.Context) error {
 		out, err := t.api.AssociateRouteTable(ctx, &ec2.AssociateRouteTableInput{RouteTableId: &t.id, SubnetId: &subnetID})
 		if err == nil {
 			t.associated[subnetID] = aws.ToString(out.AssociationId)
@@ -228,7 +230,7 @@ func (r *route) Apply(ctx context.Context, _ engine.Progress) error {
 		return nil
 	}
 	gateway, nat := targets(target)
-	err := settled(ctx, func(ctx context.Context) error {
+	err := cloud.Settled(ctx, func(ctx context.Context) error {
 		if r.table.target != "" {
 			_, err := r.api.ReplaceRoute(ctx, &ec2.ReplaceRouteInput{
 				RouteTableId: &r.table.id, DestinationCidrBlock: aws.String(anywhere), GatewayId: gateway, NatGatewayId: nat,

@@ -107,8 +107,11 @@ func (s *subnet) Apply(ctx context.Context, p engine.Progress) error {
 		return err
 	}
 	if s.tier == public && !s.mapsPublicIP {
-		_, err := s.api.ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{
-			SubnetId: &s.id, MapPublicIpOnLaunch: &types.AttributeBooleanValue{Value: aws.Bool(true)},
+		err := cloud.Settled(ctx, func(ctx context.Context) error {
+			_, err := s.api.ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{
+				SubnetId: &s.id, MapPublicIpOnLaunch: &types.AttributeBooleanValue{Value: aws.Bool(true)},
+			})
+			return err
 		})
 		if err != nil {
 			return s.wrap("letting the subnet give public addresses", err)
@@ -125,7 +128,7 @@ func (s *subnet) lookup(ctx context.Context) (string, bool, error) {
 
 func (s *subnet) create(ctx context.Context) (string, error) {
 	var id string
-	err := settled(ctx, func(ctx context.Context) error {
+	err := cloud.Settled(ctx, func(ctx context.Context) error {
 		out, err := s.api.CreateSubnet(ctx, &ec2.CreateSubnetInput{
 			VpcId: &s.vpc.id, AvailabilityZone: &s.zone, CidrBlock: aws.String(s.block.String()),
 			TagSpecifications: s.spec(types.ResourceTypeSubnet),
@@ -139,7 +142,7 @@ func (s *subnet) create(ctx context.Context) (string, error) {
 }
 
 func (s *subnet) waitAvailable(ctx context.Context) error {
-	return s.wrap("waiting for the subnet", settled(ctx, func(ctx context.Context) error {
+	return s.wrap("waiting for the subnet", cloud.Settled(ctx, func(ctx context.Context) error {
 		return cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
 			found, err := describeSubnets(ctx, s.api, &ec2.DescribeSubnetsInput{SubnetIds: []string{s.id}})
 			if err != nil {

@@ -21,6 +21,7 @@ type vpc struct {
 	cidr string
 
 	liveCIDR            string
+	state               types.VpcState
 	dnsSupport, dnsName bool
 }
 
@@ -32,16 +33,41 @@ func (v *vpc) liveID() string { return v.id }
 
 func (v *vpc) read(ctx context.Context) error {
 	v.forget()
+	return v.find(ctx)
+}
+
+// find looks for the VPC by its tags.
+func (v *vpc) find(ctx context.Context) error {
+	found := map[string]types.Vpc{}
+	var ids []string
 	pages := ec2.NewDescribeVpcsPaginator(v.api, &ec2.DescribeVpcsInput{Filters: v.filters()})
-	for pages.HasMorePages() && v.id == "" {
+	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return err
 		}
-		for _, found := range page.Vpcs {
-			v.found(aws.ToString(found.VpcId), found.Tags)
-			v.liveCIDR = aws.ToString(found.CidrBlock)
+		for _, x := range page.Vpcs {
+			ids = append(ids, aws.ToString(x.VpcId))
+			found[aws.ToString(x.VpcId)] = x
 		}
+	}
+	if v.id != "" && !slices.Contains(ids, v.id) {
+		return nil // made just now, and not listed yet
+	}
+	used := map[string]bool{}
+	if len(ids) > 1 {
+		subnets, err := describeSubnets(ctx, v.api, &ec2.DescribeSubnetsInput{Filters: []types.Filter{cloud.Filter("vpc-id", ids...)}})
+		if err != nil {
+			return err
+		}
+		for _, s := range subnets {
+			used[aws.ToString(s.VpcId)] = true
+		}
+	}
+	var id string
+	if id, v.more = choose(ids, v.id, func(id string) bool { return used[id] }); id != "" {
+		v.found(id, found[id].Tags)
+		v.liveCIDR, v.state = aws.ToString(found[id].CidrBlock), found[id].State
 	}
 	return nil
 }
@@ -60,15 +86,24 @@ func (v *vpc) readDNS(ctx context.Context) error {
 	return nil
 }
 
+func (v *vpc) absent() engine.Observation {
+	return engine.Observation{Changes: []engine.Change{{Field: "network.cidr", Wanted: v.cidr, Policy: engine.PolicyCreate}}}
+}
+
 // Observe implements [engine.Resource].
 func (v *vpc) Observe(ctx context.Context) (engine.Observation, error) {
 	if err := v.read(ctx); err != nil {
 		return engine.Observation{}, v.wrap("reading the VPC", err)
 	}
 	if v.id == "" {
-		return engine.Observation{Changes: []engine.Change{{Field: "network.cidr", Wanted: v.cidr, Policy: engine.PolicyCreate}}}, nil
+		return v.absent(), nil
 	}
-	if err := v.readDNS(ctx); err != nil {
+	err := v.readDNS(ctx)
+	if cloud.IsNotFound(err) { // it was deleted just now and is only listed yet
+		v.forget()
+		return v.absent(), nil
+	}
+	if err != nil {
 		return engine.Observation{}, v.wrap("reading the VPC's DNS settings", err)
 	}
 	obs := engine.Observation{Exists: true, Detail: v.id + ", " + v.liveCIDR}
@@ -81,6 +116,7 @@ func (v *vpc) Observe(ctx context.Context) (engine.Observation, error) {
 	if !v.dnsSupport || !v.dnsName {
 		obs.Changes = append(obs.Changes, engine.Change{Field: "dns", Live: "off", Wanted: "on", Policy: engine.PolicyInPlace})
 	}
+	obs.Changes = append(obs.Changes, v.doubles()...)
 	obs.Changes = append(obs.Changes, v.tagChanges()...)
 	return obs, nil
 }
@@ -97,8 +133,15 @@ func (v *vpc) Apply(ctx context.Context, p engine.Progress) error {
 		v.liveCIDR, v.dnsSupport, v.dnsName = v.cidr, true, false // EC2's defaults for a new VPC
 	}
 	if err := v.waitAvailable(ctx); err != nil {
-		return err
+		return v.wrap("waiting for the VPC", err)
 	}
+	for _, id := range v.more {
+		p("deleting %s, a second VPC without use", id)
+		if err := v.remove(ctx, id, p); err != nil {
+			return err
+		}
+	}
+	v.more = nil
 	if err := v.setDNS(ctx); err != nil {
 		return v.wrap("switching DNS on", err)
 	}
@@ -118,30 +161,27 @@ func (v *vpc) create(ctx context.Context) (string, error) {
 	return aws.ToString(out.Vpc.VpcId), nil
 }
 
-// waitAvailable waits until EC2 has made the VPC ready.
+// waitAvailable waits until EC2 lists the VPC by its tags, ready. Only then is it
+// known that there is no second one.
 func (v *vpc) waitAvailable(ctx context.Context) error {
-	return v.wrap("waiting for the VPC", settled(ctx, func(ctx context.Context) error {
-		return cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
-			out, err := v.api.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{v.id}})
-			if err != nil {
-				return true, err
-			}
-			return slices.ContainsFunc(out.Vpcs, func(x types.Vpc) bool { return x.State == types.VpcStateAvailable }), nil
-		})
-	}))
+	return cloud.WaitListed(ctx, func(ctx context.Context) (bool, error) {
+		v.state = ""
+		err := v.find(ctx)
+		return v.state == types.VpcStateAvailable, err
+	})
 }
 
 // setDNS takes two calls: EC2 changes one attribute of a VPC at a time.
 func (v *vpc) setDNS(ctx context.Context) error {
 	on := &types.AttributeBooleanValue{Value: aws.Bool(true)}
 	if !v.dnsSupport {
-		if _, err := v.api.ModifyVpcAttribute(ctx, &ec2.ModifyVpcAttributeInput{VpcId: &v.id, EnableDnsSupport: on}); err != nil {
+		if err := v.modify(ctx, &ec2.ModifyVpcAttributeInput{VpcId: &v.id, EnableDnsSupport: on}); err != nil {
 			return err
 		}
 		v.dnsSupport = true
 	}
 	if !v.dnsName {
-		if _, err := v.api.ModifyVpcAttribute(ctx, &ec2.ModifyVpcAttributeInput{VpcId: &v.id, EnableDnsHostnames: on}); err != nil {
+		if err := v.modify(ctx, &ec2.ModifyVpcAttributeInput{VpcId: &v.id, EnableDnsHostnames: on}); err != nil {
 			return err
 		}
 		v.dnsName = true
@@ -149,23 +189,39 @@ func (v *vpc) setDNS(ctx context.Context) error {
 	return nil
 }
 
+func (v *vpc) modify(ctx context.Context, in *ec2.ModifyVpcAttributeInput) error {
+	return cloud.Settled(ctx, func(ctx context.Context) error {
+		_, err := v.api.ModifyVpcAttribute(ctx, in)
+		return err
+	})
+}
+
 // vpcDeleteLimit bounds how long something may still be in the VPC.
 const vpcDeleteLimit = 5 * time.Minute
 
-// Delete implements [engine.Resource]. Security groups that load balancers left
-// behind go first.
+// Delete implements [engine.Resource].
 func (v *vpc) Delete(ctx context.Context, p engine.Progress) error {
-	l := leftovers{api: v.api, elb: v.elb, cluster: v.owner.Cluster, vpcID: v.id, all: true}
+	for _, id := range append(slices.Clone(v.more), v.id) {
+		if err := v.remove(ctx, id, p); err != nil {
+			return err
+		}
+	}
+	v.forget()
+	return nil
+}
+
+// remove deletes a VPC. Security groups that load balancers left behind go first.
+func (v *vpc) remove(ctx context.Context, id string, p engine.Progress) error {
+	l := leftovers{api: v.api, elb: v.elb, cluster: v.owner.Cluster, vpcID: id, all: true}
 	err := l.clear(ctx, vpcDeleteLimit, p, func(ctx context.Context) error {
 		if err := l.deleteSecurityGroups(ctx, p); err != nil {
 			return err
 		}
-		_, err := v.api.DeleteVpc(ctx, &ec2.DeleteVpcInput{VpcId: &v.id})
+		_, err := v.api.DeleteVpc(ctx, &ec2.DeleteVpcInput{VpcId: &id})
 		return err
 	})
 	if err != nil && !cloud.IsNotFound(err) {
 		return l.explain(ctx, v.ID(), "deleting the VPC", err)
 	}
-	v.forget()
 	return nil
 }
