@@ -31,7 +31,7 @@ const startTimeout = 30 * time.Second
 const recordVariable = "AICLUSTER_E2E_RECORD"
 
 // start runs "localcloud serve" and returns when it is ready.
-func (c *cloud) start(program, dir, speed string) error {
+func (c *cloud) start(program, dir, speed string, flags ...string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (c *cloud) start(program, dir, speed string) error {
 		return err
 	}
 	c.dir, c.log = dir, log
-	c.cmd = exec.Command(program, "serve", "--dir", dir, "--speed", speed)
+	c.cmd = exec.Command(program, append([]string{"serve", "--dir", dir, "--speed", speed}, flags...)...)
 	if file := os.Getenv(recordVariable); file != "" {
 		c.cmd.Args = append(c.cmd.Args, "--record", file)
 	}

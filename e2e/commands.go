@@ -28,14 +28,19 @@ func of(ts *testscript.TestScript) fixture {
 	return fixture{ts, ts.Value(cloudKey{}).(*cloud)}
 }
 
-// cmdCloud starts the script's local cloud: "cloud SPEED". It takes the
-// environment from the cloud's env file, as ". D/env" does in a shell.
+// cmdCloud starts the script's local cloud: "cloud SPEED [PROFILE]". PROFILE is a
+// file with durations that are to be others than AWS's. It takes the environment
+// from the cloud's env file, as ". D/env" does in a shell.
 func cmdCloud(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: cloud SPEED")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: cloud SPEED [PROFILE]")
 	}
 	f := of(ts)
-	ts.Check(f.start(filepath.Join(filepath.Dir(mustLook(ts, "localcloud")), "localcloud"), ts.MkAbs("cloud"), args[0]))
+	var flags []string
+	if len(args) == 2 {
+		flags = []string{"--profile", ts.MkAbs(args[1])}
+	}
+	ts.Check(f.start(filepath.Join(filepath.Dir(mustLook(ts, "localcloud")), "localcloud"), ts.MkAbs("cloud"), args[0], flags...))
 	ts.Defer(func() {
 		if err := f.stop(); err != nil {
 			ts.Logf("the local cloud ended with: %v", err)

@@ -2,13 +2,18 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -21,7 +26,7 @@ func cmdNetwork(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: network REGION FILE")
 	}
 	f := of(ts)
-	n := networkTeam{ctx: context.Background(), region: args[0], api: ec2.NewFromConfig(f.config(args[0]))}
+	n := networkTeam{ctx: context.Background(), region: args[0], api: patient(ec2.NewFromConfig(f.config(args[0])))}
 	ts.Check(n.build())
 	ids := map[string]string{"VPC": n.vpc, "PRIVATE_A": n.private[0], "PRIVATE_B": n.private[1]}
 	text := os.Expand(ts.ReadFile(args[1]), func(name string) string { return ids[name] })
@@ -33,6 +38,21 @@ const (
 	natPoll  = 100 * time.Millisecond
 	natLimit = time.Minute
 )
+
+// patient is an EC2 client that asks again when EC2 does not know an id yet: it
+// is eventually consistent.
+func patient(api *ec2.Client) *ec2.Client {
+	o := api.Options()
+	o.Retryer = retry.NewStandard(func(s *retry.StandardOptions) {
+		s.MaxAttempts, s.Backoff = 100, retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return natPoll, nil })
+		s.RateLimiter = ratelimit.None
+		s.Retryables = append(s.Retryables, retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+			var e smithy.APIError
+			return aws.BoolTernary(errors.As(err, &e) && strings.HasSuffix(e.ErrorCode(), ".NotFound"))
+		}))
+	})
+	return ec2.New(o)
+}
 
 // networkTeam makes a VPC.
 type networkTeam struct {

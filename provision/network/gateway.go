@@ -89,6 +89,7 @@ func (g *internetGateway) Apply(ctx context.Context, p engine.Progress) error {
 			return g.wrap("creating the internet gateway", err)
 		}
 		g.made(id)
+		p(listing, id)
 		if err := cloud.WaitListed(ctx, g.find); err != nil {
 			return g.wrap("waiting for the internet gateway", err)
 		}

@@ -119,7 +119,7 @@ func (n *natGateway) Apply(ctx context.Context, p engine.Progress) error {
 		}
 	}
 	if n.address == "" {
-		if err := n.allocate(ctx); err != nil {
+		if err := n.allocate(ctx, p); err != nil {
 			return n.wrap("allocating its Elastic IP", err)
 		}
 	}
@@ -142,7 +142,7 @@ func (n *natGateway) Apply(ctx context.Context, p engine.Progress) error {
 	return n.fixTags(ctx)
 }
 
-func (n *natGateway) allocate(ctx context.Context) error {
+func (n *natGateway) allocate(ctx context.Context, p engine.Progress) error {
 	find := func(ctx context.Context) (string, bool, error) {
 		out, err := n.api.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{Filters: n.filters()})
 		if err != nil || len(out.Addresses) == 0 {
@@ -163,6 +163,7 @@ func (n *natGateway) allocate(ctx context.Context) error {
 		return err
 	}
 	n.address, n.addressTags = id, n.tags()
+	p(listing, id)
 	return cloud.WaitListed(ctx, n.findAddress)
 }
 

@@ -106,6 +106,9 @@ func (p *part) doubles() []engine.Change {
 	return []engine.Change{{Field: "doubles", Live: strings.Join(p.more, ", "), Policy: engine.PolicyInPlace}}
 }
 
+// listing is what is said while something new is not seen yet.
+const listing = "waiting until EC2 lists %s"
+
 // once makes EC2 calls that have no idempotency token safe: the SDK is not to
 // repeat them by itself ([cloud.CreateOnce]).
 func once(o *ec2.Options) { o.RetryMaxAttempts = 1 }

@@ -130,6 +130,7 @@ func (v *vpc) Apply(ctx context.Context, p engine.Progress) error {
 			return v.wrap("creating the VPC", err)
 		}
 		v.made(id)
+		p(listing, id)
 		v.liveCIDR, v.dnsSupport, v.dnsName = v.cidr, true, false // EC2's defaults for a new VPC
 	}
 	if err := v.waitAvailable(ctx); err != nil {
