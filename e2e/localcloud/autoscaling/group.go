@@ -50,6 +50,7 @@ type instance struct {
 	subnet                 string
 	state                  types.LifecycleState
 	protected              bool
+	leaving                bool // EC2 is about to take it back, and another is to replace it
 	launched               time.Time
 	activity               *types.Activity // the launch or the termination under way
 }
@@ -74,7 +75,7 @@ func (g *group) instance(id string) *instance {
 func (g *group) live() []*instance {
 	var live []*instance
 	for _, in := range g.instances {
-		if in.state == types.LifecycleStatePending || in.state == types.LifecycleStateInService {
+		if !in.leaving && (in.state == types.LifecycleStatePending || in.state == types.LifecycleStateInService) {
 			live = append(live, in)
 		}
 	}

@@ -117,6 +117,19 @@ func (s *Service) lost(g *group, in *instance) {
 	}
 }
 
+// rebalance has an instance replaced before EC2 takes it back, if its group
+// wants that (https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-capacity-rebalancing.html).
+func (s *Service) rebalance(region, instanceID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, g := range s.groups {
+		if in := g.instance(instanceID); in != nil && key.region == region && deref(g.capacityRebalance) {
+			in.leaving = true
+			g.wakeUp()
+		}
+	}
+}
+
 // removeIfEmpty ends a group that is being deleted once its last instance is gone.
 func (s *Service) removeIfEmpty(g *group) bool {
 	s.mu.Lock()

@@ -57,6 +57,7 @@ type groupKey struct{ region, name string }
 func New(c *clock.Clock, e *ec2.Service, i *iam.Service) *Service {
 	s := newService(c, e, i)
 	e.OnTerminated(s.instanceTerminated)
+	e.OnSpotNotice(s.rebalance)
 	return s
 }
 

@@ -37,6 +37,10 @@ type Options struct {
 	// NodeFacts tells the hardware and the AMI of a node, false for one that is not
 	// known (yet). It is asked again and again: a GPU may break.
 	NodeFacts func(node string) (Facts, bool)
+
+	// HookFails tells what is wrong with a hook of a Helm release, such as
+	// pre-delete: that it fails, or that it never ends. Nil means nothing.
+	HookFails func(release, hook string) (fails, hangs bool)
 }
 
 // Facts are what software on a node finds there.
@@ -47,6 +51,7 @@ type Facts struct {
 	Driver       bool // the AMI ships driver and container toolkit
 	DevicePlugin bool // the AMI ships the device plugin too (Bottlerocket)
 	Healthy      int  // GPUs that work
+	PluginFails  bool // the AMI keeps the device plugin's container from starting
 }
 
 // Run runs the controllers until ctx ends, whose error it then returns.
@@ -79,6 +84,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("GPU nodes: %w", err)
 	}
+	hooks, err := newHooks(o, client, factory)
+	if err != nil {
+		return fmt.Errorf("hooks: %w", err)
+	}
 	// The Cluster Autoscaler's stand-in will be one more of these.
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -94,6 +103,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	group.Go(func() error { operator.run(ctx); return ctx.Err() })
 	group.Go(func() error { nodes.run(ctx); return ctx.Err() })
+	group.Go(func() error { hooks.run(ctx); return ctx.Err() })
 	return group.Wait()
 }
 

@@ -253,6 +253,9 @@ func isNFD(set map[string]string, role string) bool {
 
 // devices reports whether a device plugin offers the node's GPUs to its kubelet.
 func (l *nodeLook) devices() bool {
+	if l.facts.PluginFails {
+		return false
+	}
 	if l.facts.DevicePlugin && nodeReady(l.node) {
 		return true
 	}

@@ -35,6 +35,8 @@ func (l *nodeLook) showPods(ctx context.Context, devices bool) error {
 			t = trouble{init: initToolkit, crashes: toolkitFails}
 		case o.name == validatorDaemonSet && !devices:
 			t = trouble{init: initPlugin}
+		case o.name == devicePluginDaemonSet && driver && toolkit && l.facts.PluginFails:
+			t = trouble{container: o.container, refused: readOnlyNVIDIA}
 		case len(o.inits) > 0 && !(driver && toolkit):
 			t = trouble{init: initToolkit}
 		}
@@ -49,6 +51,10 @@ func (l *nodeLook) showPods(ctx context.Context, devices bool) error {
 	}
 	return nil
 }
+
+// readOnlyNVIDIA is why containerd does not start a container that has something
+// mounted read-only at /etc/nvidia (awslabs/amazon-eks-ami#2790).
+const readOnlyNVIDIA = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: error running createContainer hook #6: exit status 1, stdout: , stderr: failed to create application profiles directory: mkdirat etc/nvidia/nvidia-application-profiles-rc.d: read-only file system"
 
 // cudaValidator makes the pod in which the validator runs a CUDA program, once
 // for each validator pod. It stays on the node, completed.

@@ -16,6 +16,7 @@ type trouble struct {
 	container string // the container that crashes, or
 	init      string // the init container at which the pod stands
 	crashes   bool   // rather than waits
+	refused   string // why containerd does not start container; empty if it does
 }
 
 // when returns t if it is the case, else no trouble.
@@ -29,6 +30,7 @@ func (t trouble) when(is bool) trouble {
 const (
 	crashLoop    = "CrashLoopBackOff"
 	initializing = "PodInitializing"
+	refused      = "RunContainerError"
 )
 
 // showPod gives a pod the status of its trouble. Without trouble a pod that had
@@ -92,7 +94,9 @@ func troubled(pod *corev1.Pod, t trouble) map[string]any {
 	}
 	for _, c := range pod.Spec.Containers {
 		s := corev1.ContainerStatus{Name: c.Name, Image: c.Image}
-		if c.Name == t.container {
+		if c.Name == t.container && t.refused != "" {
+			s.State.Waiting = &corev1.ContainerStateWaiting{Reason: refused, Message: t.refused}
+		} else if c.Name == t.container {
 			s = crashing(c)
 		} else {
 			s.State.Waiting = &corev1.ContainerStateWaiting{Reason: initializing}
@@ -144,6 +148,9 @@ func shown(pod *corev1.Pod) trouble {
 		}
 	}
 	for _, s := range pod.Status.ContainerStatuses {
+		if s.State.Waiting != nil && s.State.Waiting.Reason == refused {
+			return trouble{container: s.Name, refused: s.State.Waiting.Message}
+		}
 		if s.State.Waiting != nil && s.State.Waiting.Reason == crashLoop {
 			return trouble{container: s.Name, crashes: true}
 		}

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -33,6 +34,7 @@ type instance struct {
 	launched, running       time.Time
 	clientToken             string
 	reason, transition      string
+	noticed                 bool // a spot instance that EC2 is about to take back
 	spotRequest             string
 	protected, ebs, monitor bool
 }
@@ -82,7 +84,7 @@ func (i *instance) output(r *region) types.Instance {
 		out.Monitoring = &types.Monitoring{State: types.MonitoringStateEnabled}
 	}
 	if i.reason != "" {
-		out.StateReason = &types.StateReason{Code: aws.String("Client.UserInitiatedShutdown"), Message: aws.String(i.reason)}
+		out.StateReason = &types.StateReason{Code: aws.String(before(i.reason, ":")), Message: aws.String(i.reason)}
 	}
 	if !i.ended() { // a terminated instance has no network any more
 		i.network(r, &out)
@@ -136,6 +138,12 @@ func (e *eni) onInstance(r *region) types.InstanceNetworkInterface {
 	return out
 }
 
+// before is what s has in front of sep, or all of it.
+func before(s, sep string) string {
+	s, _, _ = strings.Cut(s, sep)
+	return s
+}
+
 // terminate starts the end of an instance. When it has come, its interfaces and
 // volumes go, and those who subscribed are told.
 func (s *Service) terminate(r *region, i *instance, reason string) {
@@ -143,7 +151,11 @@ func (s *Service) terminate(r *region, i *instance, reason string) {
 		return
 	}
 	i.state, i.reason = types.InstanceStateNameShuttingDown, reason
-	i.transition = "User initiated (" + time.Now().UTC().Format("2006-01-02 15:04:05 GMT") + ")"
+	who := "User"
+	if reason == spotEnd {
+		who = "Service"
+	}
+	i.transition = who + " initiated (" + time.Now().UTC().Format("2006-01-02 15:04:05 GMT") + ")"
 	s.after(s.clock.Duration(clock.InstanceTerminate), func() func() {
 		i.state = types.InstanceStateNameTerminated
 		for _, id := range i.enis {

@@ -39,6 +39,7 @@ type Service struct {
 	mu         sync.Mutex
 	regions    map[string]*region
 	terminated []func(region, instanceID string)
+	noticed    []func(region, instanceID string)
 }
 
 // New returns an account without any resource.

@@ -22,6 +22,20 @@ import (
 // maxClusters is the default quota "Clusters" (L-1194D53C).
 const maxClusters = 100
 
+// Codes of the quotas of EKS (Service Quotas console).
+const (
+	quotaClusters   = "L-1194D53C"
+	quotaNodegroups = "L-6D54EA21" // managed node groups per cluster
+)
+
+// quota is what the account has of a quota.
+func (s *Service) quota(region, code string, standard int) int {
+	if n, ok := s.opts.Faults.Quota(region, code); ok {
+		return n
+	}
+	return standard
+}
+
 // cluster is one EKS cluster; its fields are guarded by [Service].mu.
 type cluster struct {
 	key     clusterKey
@@ -111,7 +125,7 @@ func (s *Service) existing(region string, in *eks.CreateClusterInput) (*eks.Crea
 		}
 		return nil, inUse(*in.Name, "", "Cluster already exists with name: %s", *in.Name)
 	}
-	if s.countIn(region) >= maxClusters { // words not found
+	if s.countIn(region) >= s.quota(region, quotaClusters, maxClusters) { // words not found
 		return nil, limitExceeded("Maximum cluster limit reached for account")
 	}
 	return nil, nil

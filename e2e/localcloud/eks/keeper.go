@@ -121,6 +121,9 @@ func (s *Service) round(ctx context.Context, c *cluster, n *nodegroup) bool {
 	creating := n.data.Status == types.NodegroupStatusCreating
 	s.mu.Unlock()
 	if !creating {
+		if late := s.lateInstances(c, group); len(late) > 0 {
+			issues = append(issues, types.Issue{Code: types.NodegroupIssueCodeNodeCreationFailure, Message: aws.String(errJoin.Error()), ResourceIds: late})
+		}
 		s.setIssues(n, issues)
 		return false
 	}
@@ -131,11 +134,27 @@ func (s *Service) round(ctx context.Context, c *cluster, n *nodegroup) bool {
 	}
 	if time.Since(n.started) > s.patience(joinTimeout) {
 		issues = append(issues, types.Issue{
-			Code: types.NodegroupIssueCodeNodeCreationFailure, Message: aws.String("Instances failed to join the kubernetes cluster"), ResourceIds: unjoined(group),
+			Code: types.NodegroupIssueCodeNodeCreationFailure, Message: aws.String(errJoin.Error()), ResourceIds: unjoined(group),
 		})
 	}
 	s.setIssues(n, issues)
 	return false
+}
+
+// lateInstances are those that run for longer than a node may take to join, and
+// have not.
+func (s *Service) lateInstances(c *cluster, group astypes.AutoScalingGroup) []string {
+	var late []string
+	for _, member := range group.Instances {
+		s.mu.Lock()
+		_, joined := c.nodes[*member.InstanceId]
+		s.mu.Unlock()
+		in, ok := s.opts.EC2.Instance(c.key.region, *member.InstanceId)
+		if ok && !joined && in.State == "running" && time.Since(in.Running) > s.patience(joinTimeout) {
+			late = append(late, in.ID)
+		}
+	}
+	return late
 }
 
 // sweep removes nodes whose instance ended while it was joining.

@@ -103,6 +103,7 @@ func (s *Service) startPlane(ctx context.Context, c *cluster) error {
 	}
 	options := controllers.Options{
 		Config: plane.Admin(), Clock: s.clock, Cluster: c.key.name,
+		HookFails: s.opts.Faults.HookFails,
 		NodeFacts: func(node string) (controllers.Facts, bool) { return s.nodeFacts(c, node) },
 	}
 	if s.opts.SDK != nil {

@@ -112,8 +112,8 @@ func (s *Service) existingNodegroup(region string, in *eks.CreateNodegroupInput)
 	switch {
 	case c.data.Status != types.ClusterStatusActive: // being changed will not do either
 		return nil, invalidRequest(c.key.name, *in.NodegroupName, "Cluster '%s' is not in ACTIVE status", c.key.name)
-	case len(c.nodegroups) >= maxNodegroups: // words not found
-		return nil, limitExceeded("Maximum number of nodegroups (%d) reached for cluster %s", maxNodegroups, c.key.name)
+	case len(c.nodegroups) >= s.quota(region, quotaNodegroups, maxNodegroups): // words not found
+		return nil, limitExceeded("Maximum number of nodegroups (%d) reached for cluster %s", s.quota(region, quotaNodegroups, maxNodegroups), c.key.name)
 	}
 	return nil, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"aicluster/e2e/localcloud/controllers"
 	"aicluster/e2e/localcloud/ec2"
+	"aicluster/e2e/localcloud/faults"
 	"aicluster/e2e/localcloud/kube"
 )
 
@@ -35,7 +36,7 @@ func (s *Service) join(ctx context.Context, c *cluster, n *nodegroup, instanceID
 		return
 	}
 	in, ok := s.opts.EC2.Instance(c.key.region, instanceID)
-	if !ok {
+	if !ok || s.opts.Faults.NeverJoins(c.key.name, *n.data.NodegroupName, instanceID) {
 		return
 	}
 	if subnets, err := s.opts.EC2.Subnets(c.key.region, []string{in.SubnetID}); err == nil && subnets[0].Public && in.PublicIP == "" {
@@ -110,6 +111,7 @@ func (s *Service) node(c *cluster, n *nodegroup, in ec2.Instance) (kube.Node, bo
 		Name: in.PrivateDNSName, ProviderID: fmt.Sprintf("aws:///%s/%s", in.Zone, in.ID), InstanceType: in.Type,
 		Zone: in.Zone, Region: c.key.region, Arch: map[bool]string{true: "arm64", false: "amd64"}[info.Architecture == "arm64"],
 		Labels: labels, Taints: kubeTaints(n.data.Taints), Capacity: capacity, Allocatable: allocatable,
+		NeverReady: s.opts.Faults.BadAMI(string(n.amiType), deref(n.data.ReleaseVersion), in.ID) == faults.Kubelet,
 		InternalIP: in.PrivateIP, PCIVendors: []string{"1d0f"}, // Amazon: ENA, NVMe
 	}
 	if info.GPU.Manufacturer == "NVIDIA" {
@@ -207,9 +209,10 @@ func (s *Service) nodeFacts(c *cluster, name string) (controllers.Facts, bool) {
 		}
 	}
 	var ami types.AMITypes
+	var release string
 	for _, n := range c.nodegroups {
 		if n.joined[id] {
-			ami = n.amiType
+			ami, release = n.amiType, deref(n.data.ReleaseVersion)
 		}
 	}
 	s.mu.Unlock()
@@ -229,9 +232,8 @@ func (s *Service) nodeFacts(c *cluster, name string) (controllers.Facts, bool) {
 		Driver:       strings.Contains(string(ami), "NVIDIA") || ami == types.AMITypesAl2X8664Gpu,
 		DevicePlugin: strings.HasPrefix(string(ami), "BOTTLEROCKET") && strings.Contains(string(ami), "NVIDIA"),
 	}
-	if s.opts.HealthyGPUs != nil {
-		f.Healthy = s.opts.HealthyGPUs(c.key.region, id, f.GPUs)
-	}
+	f.Healthy = s.opts.Faults.HealthyGPUs(c.key.region, id, f.GPUs)
+	f.PluginFails = s.opts.Faults.BadAMI(string(ami), release, id) == faults.DevicePlugin
 	return f, true
 }
 

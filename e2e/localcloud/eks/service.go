@@ -54,9 +54,33 @@ type Options struct {
 	// BaseURL is the local cloud's own URL. Presigned STS requests in tokens must
 	// be for it, and the API servers' webhook is found below it.
 	BaseURL string
-	// HealthyGPUs says how many of an instance's GPUs work; nil means all.
-	HealthyGPUs func(region, instanceID string, gpus int) int
+	// Faults say what is wrong with instances and releases; nil means nothing.
+	Faults Faults
 }
+
+// Faults are what goes wrong with nodes and on them.
+type Faults interface {
+	// HealthyGPUs is how many of an instance's GPUs work.
+	HealthyGPUs(region, instanceID string, gpus int) int
+	// NeverJoins tells whether an instance becomes no node.
+	NeverJoins(cluster, nodeGroup, instanceID string) bool
+	// BadAMI is what an AMI breaks on an instance: [faults.DevicePlugin],
+	// [faults.Kubelet] or nothing.
+	BadAMI(amiType, releaseVersion, instanceID string) string
+	// HookFails tells whether a Helm release's hook fails, or never ends.
+	HookFails(release, hook string) (fails, hangs bool)
+	// Quota is what the account has of a quota of EKS, if that is not AWS's default.
+	Quota(region, code string) (limit int, ok bool)
+}
+
+// noFaults is a cloud in which nothing goes wrong.
+type noFaults struct{}
+
+func (noFaults) HealthyGPUs(_, _ string, gpus int) int     { return gpus }
+func (noFaults) NeverJoins(string, string, string) bool    { return false }
+func (noFaults) BadAMI(string, string, string) string      { return "" }
+func (noFaults) HookFails(string, string) (bool, bool)     { return false, false }
+func (noFaults) Quota(string, string) (limit int, ok bool) { return 0, false }
 
 // LogGroups is what EKS needs of CloudWatch Logs.
 type LogGroups interface {
@@ -82,10 +106,16 @@ type clusterKey struct{ region, name string }
 
 // New returns a service without clusters.
 func New(o Options) *Service {
+	if o.Faults == nil {
+		o.Faults = noFaults{}
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Service{opts: o, clock: o.Clock, ctx: ctx, stop: stop, clusters: map[clusterKey]*cluster{}}
 	o.AutoScaling.OnTerminating(s.drainInstance)
 	o.EC2.OnTerminated(s.instanceTerminated)
+	// EKS drains a spot node that has got its notice
+	// (https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html).
+	o.EC2.OnSpotNotice(func(region, id string) { s.work.Go(func() { s.drainInstance(s.ctx, region, "", id) }) })
 	return s
 }
 

@@ -1,5 +1,7 @@
 package faults
 
+import "slices"
+
 // find is the first fault of a kind that strikes something with an id, once
 // for each.
 func (l *List) find(k Kind, id string, is func(*Fault) bool) (Fault, bool) {
@@ -50,15 +52,29 @@ func (l *List) BadAMI(amiType, releaseVersion, instanceID string) string {
 	return f.Breaks
 }
 
-// IAMDelay is how many times longer IAM takes.
-func (l *List) IAMDelay() float64 {
+// HookFails tells whether a hook of a Helm release fails, or never ends.
+func (l *List) HookFails(release, hook string) (fails, hangs bool) {
+	f, ok := l.find(HookFails, release+" "+hook, func(f *Fault) bool { return matches(f.Release, release) && matches(f.Hook, hook) })
+	return ok && !f.Hangs, ok && f.Hangs
+}
+
+// Quota is what a region has of a quota, if it was set.
+func (l *List) Quota(region, code string) (limit int, ok bool) {
+	f, ok := l.find(Quota, region, func(f *Fault) bool { return f.Quota == code && (f.Region == "" || f.Region == region) })
+	return int(f.Value), ok
+}
+
+// Has tells whether a fault is in force.
+func (l *List) Has(name string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	times := 1.0
-	for _, e := range l.entries {
-		if e.Kind == IAMLate {
-			times = max(times, e.Times)
-		}
-	}
-	return times
+	return slices.ContainsFunc(l.entries, func(e *entry) bool { return e.Name == name })
+}
+
+// Interrupts tells whether a fault is about a spot instance of a node group.
+func (l *List) Interrupts(name, cluster, nodeGroup, instanceID string) bool {
+	_, ok := l.find(SpotInterruption, instanceID, func(f *Fault) bool {
+		return f.Name == name && matches(f.Cluster, cluster) && matches(f.NodeGroup, nodeGroup)
+	})
+	return ok
 }

@@ -11,7 +11,7 @@ import (
 // List is the faults in force.
 type List struct {
 	clock   *clock.Clock
-	changed func(gone, here []Fault)
+	changed func(gone, added, here []Fault)
 
 	changing sync.Mutex // one change at a time
 
@@ -33,14 +33,14 @@ type entry struct {
 
 // New returns an empty list. Changed, if set, is told when faults go or come,
 // with all that are there then; it must not change the list.
-func New(c *clock.Clock, changed func(gone, here []Fault)) *List {
+func New(c *clock.Clock, changed func(gone, added, here []Fault)) *List {
 	return &List{clock: c, changed: changed}
 }
 
 // Add puts faults in force, each in the place of one of the same name. It
 // returns the names, which are made up where there are none.
 func (l *List) Add(faults ...Fault) (names []string) {
-	l.change(func() (gone []Fault) {
+	l.change(func() (gone, added []Fault) {
 		for _, f := range faults {
 			if f.Name == "" {
 				l.unnamed++
@@ -48,46 +48,47 @@ func (l *List) Add(faults ...Fault) (names []string) {
 			}
 			gone = append(gone, l.remove(f.Name)...)
 			names = append(names, f.Name)
+			added = append(added, f)
 			l.entries = append(l.entries, &entry{Fault: f, chosen: map[string]bool{}, lifted: make(chan struct{})})
 		}
-		return gone
+		return gone, added
 	})
 	return names
 }
 
 // Lift ends a fault and lets go what it holds. It reports whether there was one.
 func (l *List) Lift(name string) (was bool) {
-	l.change(func() []Fault {
-		gone := l.remove(name)
+	l.change(func() (gone, added []Fault) {
+		gone = l.remove(name)
 		was = len(gone) > 0
-		return gone
+		return gone, nil
 	})
 	return was
 }
 
 // Clear lifts all.
 func (l *List) Clear() {
-	l.change(func() (gone []Fault) {
+	l.change(func() (gone, added []Fault) {
 		for len(l.entries) > 0 {
 			gone = append(gone, l.remove(l.entries[0].Name)...)
 		}
-		return gone
+		return gone, nil
 	})
 }
 
 // change makes a change and tells of it. Who is told may ask the list.
-func (l *List) change(f func() (gone []Fault)) {
+func (l *List) change(f func() (gone, added []Fault)) {
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	l.mu.Lock()
-	gone := f()
+	gone, added := f()
 	var here []Fault
 	for _, e := range l.entries {
 		here = append(here, e.Fault)
 	}
 	l.mu.Unlock()
 	if l.changed != nil {
-		l.changed(gone, here)
+		l.changed(gone, added, here)
 	}
 }
 

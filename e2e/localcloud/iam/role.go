@@ -84,7 +84,14 @@ func (s *Service) Propagated(arnOrName string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.find(arnOrName)
-	return r != nil && time.Since(r.changed) >= s.clock.Duration(clock.IAMPropagation)
+	return r != nil && time.Since(r.changed) >= time.Duration(s.late*float64(s.clock.Duration(clock.IAMPropagation)))
+}
+
+// Delay makes propagation take that many times longer than the clock says.
+func (s *Service) Delay(times float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.late = times
 }
 
 func (s *Service) find(arnOrName string) *role {

@@ -30,6 +30,7 @@ type Service struct {
 	clock *clock.Clock
 
 	mu        sync.Mutex
+	late      float64              // how many times longer propagation takes
 	roles     map[string]*role     // by name
 	policies  map[string]*policy   // customer managed ones, by ARN
 	profiles  map[string]*profile  // by name
@@ -41,6 +42,7 @@ type Service struct {
 func New(c *clock.Clock) *Service {
 	return &Service{
 		clock:     c,
+		late:      1,
 		roles:     map[string]*role{},
 		policies:  map[string]*policy{},
 		profiles:  map[string]*profile{},

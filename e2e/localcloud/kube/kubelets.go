@@ -193,14 +193,15 @@ func (k *kubelets) sync(ctx context.Context, name string) error {
 	if !ok || err != nil {
 		return err // the node is gone
 	}
-	ready := nodeReady(obj.(*corev1.Node))
+	node := obj.(*corev1.Node)
+	ready, broken := nodeReady(node), node.Annotations[neverReady] != ""
 	pods, err := k.pods.GetIndexer().ByIndex(byNode, name)
 	if err != nil {
 		return err
 	}
 	for _, obj := range pods {
 		pod := obj.(*corev1.Pod)
-		if !ready && isCNI(pod) && podReady(pod) {
+		if !ready && !broken && isCNI(pod) && podReady(pod) {
 			if err := k.markReady(ctx, name); err != nil {
 				return err
 			}

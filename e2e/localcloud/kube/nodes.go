@@ -27,6 +27,7 @@ type Node struct {
 	Allocatable  corev1.ResourceList // nil: as Capacity
 	PodCIDR      string              // addresses for pods; empty: from a range shared by all nodes
 	InternalIP   string
+	NeverReady   bool     // its kubelet finds no network, whatever runs
 	PCIVendors   []string // vendor ids of its PCI devices, such as 10de, for node feature discovery
 }
 
@@ -106,6 +107,10 @@ func (c *ControlPlane) collectPod(ctx context.Context, pod *corev1.Pod) error {
 	return errors.Join(failed, err)
 }
 
+// neverReady marks a node whose kubelet never finds its network ready: the
+// played kubelets, in a process of their own, know no more of it than its object.
+const neverReady = "localcloud/never-ready"
+
 // The AL2023 image of EKS as of mid 2026.
 const (
 	osImage          = "Amazon Linux 2023.11.20260817"
@@ -167,6 +172,9 @@ func (n Node) object(r Release) *corev1.Node {
 				KubeProxyVersion:        "",
 			},
 		},
+	}
+	if n.NeverReady {
+		node.Annotations = map[string]string{neverReady: "true"}
 	}
 	if n.PodCIDR != "" {
 		node.Spec.PodCIDR, node.Spec.PodCIDRs = n.PodCIDR, []string{n.PodCIDR}

@@ -26,13 +26,24 @@ func (c *Cloud) answer(ctx context.Context, call wire.Call) bool {
 	return c.own(call) || c.faults.After(ctx, call)
 }
 
-// adjust sets what the services themselves keep of faults: capacity and quotas.
-func (c *Cloud) adjust(gone, here []faults.Fault) {
+// adjust sets what the services themselves keep of faults, capacity and quotas,
+// and begins what new ones do by themselves.
+func (c *Cloud) adjust(gone, added, here []faults.Fault) {
 	for _, f := range gone {
 		c.limit(f, -1, -1)
 	}
+	times := 1.0
 	for _, f := range here {
 		c.limit(f, f.Count, f.Value)
+		if f.Kind == faults.IAMLate {
+			times = max(times, f.Times)
+		}
+	}
+	c.services.iam.Delay(times)
+	for _, f := range added {
+		if f.Kind == faults.SpotInterruption {
+			c.interrupt(f)
+		}
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"aicluster/e2e/localcloud/charts"
 	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/faults"
+	"aicluster/e2e/localcloud/later"
 	"aicluster/e2e/localcloud/wire"
 )
 
@@ -64,6 +65,7 @@ type Cloud struct {
 	calls    *callLog
 	recorder *recorder
 	faults   *faults.List
+	later    later.Queue // what faults do after a while
 	wire     *wire.Server
 	services *services
 	http     *http.Server
@@ -201,6 +203,7 @@ func (c *Cloud) Wait(ctx context.Context) error {
 func (c *Cloud) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
+	c.later.Close()
 	err := os.Remove(c.path("env"))
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil

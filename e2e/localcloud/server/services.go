@@ -68,7 +68,7 @@ func newServices(c *Cloud) (*services, error) {
 	s.eks = eks.New(eks.Options{
 		Clock: c.clock, IAM: s.iam, EC2: s.ec2, AutoScaling: s.autoscaling, Logs: s.logs,
 		SDK: c.sdk, Dir: c.path("clusters"), Executable: c.opts.Executable, BaseURL: c.url,
-		HealthyGPUs: c.faults.HealthyGPUs,
+		Faults: c.faults,
 	})
 	for _, service := range []interface{ Register(*wire.Server) }{s.iam, s.sts, s.ec2, s.autoscaling, s.elb, s.elbv2, s.logs, s.ssm, s.quotas, s.eks} {
 		service.Register(c.wire)
