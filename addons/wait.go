@@ -101,16 +101,23 @@ func (w *waiter) WatchUntilReady(objects kube.ResourceList, limit time.Duration)
 	start := time.Now()
 	troubles := newTroubles(w.client)
 	for _, object := range objects {
+		trouble := "" // the last one seen: a Job that gives up takes its pods with it
 		err := cloud.Poll(w.ctx, func(ctx context.Context) (bool, error) {
 			done, err := w.hookDone(ctx, object)
+			if err != nil && trouble != "" {
+				err = fmt.Errorf("%w%s", err, suffix(trouble))
+			}
 			if done || err != nil {
 				return true, err
 			}
-			trouble, hopeless := troubles.look(ctx, kube.ResourceList{object})
-			if hopeless || time.Since(start) > limit {
-				return true, fmt.Errorf("the hook %s does not end%s", objectName(object), suffix(trouble))
+			now, hopeless := troubles.look(ctx, kube.ResourceList{object})
+			if now != "" {
+				trouble = now
 			}
-			w.say("waiting for the hook %s%s", objectName(object), suffix(trouble))
+			if hopeless || time.Since(start) > limit {
+				return true, fmt.Errorf("the hook %s does not end after %s%s", objectName(object), time.Since(start).Round(time.Second), suffix(now))
+			}
+			w.say("waiting for the hook %s%s", objectName(object), suffix(now))
 			return false, nil
 		})
 		if err != nil {

@@ -53,6 +53,7 @@ func runScripts(t *testing.T, dir string, variables []string) {
 			"emptied":    cmdEmptied,
 			"exits":      cmdExits,
 			"fault":      cmdFault,
+			"faulted":    cmdFaulted,
 			"inventory":  cmdInventory,
 			"jsonpath":   cmdJSONPath,
 			"killplane":  cmdKillPlane,

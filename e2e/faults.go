@@ -66,6 +66,26 @@ func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(f.post("faults", fault))
 }
 
+// cmdFaulted waits until a fault has struck: "faulted NAME N".
+func cmdFaulted(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: faulted NAME N")
+	}
+	var list []struct {
+		Name   string
+		Struck int
+	}
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		ts.Check(of(ts).get("faults", &list))
+		for _, f := range list {
+			if f.Name == args[0] && f.Struck >= number(ts, args[1]) {
+				return
+			}
+		}
+	}
+	ts.Fatalf("the fault %s has not struck %s times after a minute: %v", args[0], args[1], list)
+}
+
 // scalar is a value as JSON has it: a number, true or false, or a text.
 func scalar(text string) any {
 	var v any

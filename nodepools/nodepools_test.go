@@ -279,6 +279,9 @@ func TestFailsEarly(t *testing.T) {
 				{Code: types.NodegroupIssueCodeAsgInstanceLaunchFailures, Message: aws.String(dryA)},
 			}
 		}, "InsufficientInstanceCapacity", "more instance types", 2 * time.Minute},
+		{"no node of an instance", func(f *fakeCloud) {
+			f.issues = []types.Issue{{Code: types.NodegroupIssueCodeNodeCreationFailure, Message: aws.String("Instances failed to join the kubernetes cluster"), ResourceIds: []string{"i-0abc"}}}
+		}, "NodeCreationFailure", "get-console-output --latest --instance-id i-0abc", 5 * time.Second},
 		{"rights", func(f *fakeCloud) {
 			f.issues = []types.Issue{{Code: types.NodegroupIssueCodeAccessDenied, Message: aws.String("no")}}
 		}, "AccessDenied", "role", 5 * time.Second},

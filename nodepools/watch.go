@@ -41,6 +41,8 @@ type fault struct {
 	err      error    // with AWS's code and words
 	zones    []string // in which launches failed, sorted; empty when unknown
 	launches int      // that failed
+
+	instances []string // that run and are no nodes, as EKS names them
 }
 
 // look reads the causes and returns an error once one has proved lasting.
@@ -144,6 +146,9 @@ func issueFault(list []types.Issue) *fault {
 		}
 	}
 	f := &fault{err: cloud.LaunchError(aws.ToString(issue.Message), string(issue.Code))}
+	if issue.Code == types.NodegroupIssueCodeNodeCreationFailure {
+		f.instances = slices.DeleteFunc(slices.Clone(issue.ResourceIds), func(id string) bool { return !strings.HasPrefix(id, "i-") })
+	}
 	if zone := cloud.LaunchZone(aws.ToString(issue.Message)); zone != "" {
 		f.zones = []string{zone}
 	}
@@ -169,11 +174,29 @@ func (w *watch) failure(f *fault) error {
 	case cloud.IsCapacity(f.err):
 		e.Hint = fmt.Sprintf("AWS has no %s there now: give the pool more instance types or other zones, or run 'aicluster up' again later; the node group goes on trying until then", kinds)
 	case cloud.IsQuota(f.err):
-		e.Hint = fmt.Sprintf("ask for a higher vCPU limit for %s in Service Quotas, or make the pool smaller; then run 'aicluster up' again", kinds)
+		e.Hint = fmt.Sprintf("ask for more vCPUs of %s in Service Quotas, or make the pool smaller; then run 'aicluster up' again", w.group.quotas())
 	default:
 		e.Hint = issueHint(e.Code)
+		if len(f.instances) > 0 {
+			e.Hint += "; what they say of it: aws ec2 get-console-output --latest --instance-id " + f.instances[0]
+		}
 	}
 	return err
+}
+
+// quotas are those that the pool's instances count against.
+func (g *NodeGroup) quotas() string {
+	var names []string
+	for _, kind := range g.pool.InstanceTypes {
+		name := cloud.VCPUQuota(kind, capacityType(g.pool.Capacity) == types.CapacityTypesSpot)
+		if name == "" {
+			name = kind
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " or ")
 }
 
 // doing says how far the pool has come and in which zones.
@@ -214,7 +237,7 @@ func issueHint(code string) string {
 	}
 	switch types.NodegroupIssueCode(code) {
 	case types.NodegroupIssueCodeNodeCreationFailure:
-		return "instances run and do not join: check that the subnets have a way to the internet (network.natGateways) and that the vpc-cni add-on is healthy"
+		return "instances run and do not join: check that the subnets have a way to the internet (network.natGateways), that the vpc-cni add-on is healthy, and that the AMI release works (amiRelease pins another one)"
 	case types.NodegroupIssueCodeInsufficientFreeAddresses:
 		return "the subnets are out of addresses: use a larger network.cidr, or fewer nodes"
 	case types.NodegroupIssueCodeAccessDenied, types.NodegroupIssueCodeIamNodeRoleNotFound, types.NodegroupIssueCodeIamInstanceProfileNotFound:

@@ -328,6 +328,9 @@ func firstProblem(r Report) string {
 
 func (c *Check) failure(r Report) error {
 	hint := "mend the cause, or replace the node (terminate its instance: the node group makes another), and run up again"
+	if r.noneWorks() {
+		hint = "no node of the pool offers a GPU: if the pods are right, it is the AMI release; pin one that works (amiRelease in the pool), and run up again"
+	}
 	if cures := r.cures(); !r.lacks() && len(cures) > 0 {
 		hint = "somebody changed the node; run `" + strings.Join(cures, " && ") + "`, or replace the node, and run up again"
 	}

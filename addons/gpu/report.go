@@ -5,7 +5,10 @@
 // proves neither: the operator is "ready" on a cluster without GPU nodes.
 package gpu
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // ResourceName is the extended resource that NVIDIA's device plugin offers.
 const ResourceName = "nvidia.com/gpu"
@@ -61,6 +64,11 @@ func (n NodeReport) complete() bool {
 
 // OK tells whether nothing is wrong with the node.
 func (n NodeReport) OK() bool { return n.complete() && len(n.Problems) == 0 }
+
+// noneWorks tells that there are nodes, and that none of them offers any GPU.
+func (r Report) noneWorks() bool {
+	return len(r.Nodes) > 0 && !slices.ContainsFunc(r.Nodes, func(n NodeReport) bool { return n.Allocatable > 0 })
+}
 
 // AtZero tells that the pool has no nodes and needs none, so that there is
 // nothing to prove now.

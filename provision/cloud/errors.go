@@ -104,7 +104,7 @@ func hint(err error) string {
 	case hasCode(err, accessCodes...), isUnauthorizedLaunch(err):
 		return "the credentials lack this permission: see docs/iam.md for the policy that aicluster needs"
 	case IsQuota(err):
-		return "ask for a higher limit in Service Quotas, or make the pool smaller"
+		return quotaHint(Code(err))
 	case IsCapacity(err):
 		return "AWS has no such instances there now: try other zones, more instance types, or later"
 	case errors.As(err, &dns), errors.As(err, &dial):

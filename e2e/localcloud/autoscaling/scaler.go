@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
@@ -309,6 +310,7 @@ func failureText(market string, mixed bool, err error) string {
 	if errors.As(err, &aws) {
 		code, message = aws.Code, aws.Message
 	}
+	message = strings.TrimSuffix(message, ".") + "."
 	if !mixed {
 		return message + " Launching EC2 instance failed."
 	}
