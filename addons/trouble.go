@@ -88,6 +88,7 @@ func lastEnd(c corev1.ContainerStatus) string {
 type troubles struct {
 	client kubernetes.Interface
 	since  map[string]time.Time
+	stuck  bool // as the pods were when there were any
 }
 
 func newTroubles(client kubernetes.Interface) *troubles {
@@ -111,12 +112,14 @@ func (t *troubles) look(ctx context.Context, objects kube.ResourceList) (words s
 			trouble, ok := PodTrouble(&pods.Items[i])
 			if !ok {
 				delete(t.since, pods.Items[i].Name)
+				t.stuck = false
 				continue
 			}
 			if trouble.Stuck && t.stuckFor(trouble.Pod) > patience {
+				t.stuck = true
 				return trouble.String(), true
 			}
-			words = trouble.String()
+			words, t.stuck = trouble.String(), trouble.Stuck
 		}
 	}
 	return words, false

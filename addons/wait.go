@@ -104,6 +104,13 @@ func (w *waiter) WatchUntilReady(objects kube.ResourceList, limit time.Duration)
 		trouble := "" // the last one seen: a Job that gives up takes its pods with it
 		err := cloud.Poll(w.ctx, func(ctx context.Context) (bool, error) {
 			done, err := w.hookDone(ctx, object)
+			switch {
+			case !errors.Is(err, errHookGone):
+			case troubles.stuck:
+				err = fmt.Errorf("%s has failed and is gone", objectName(object))
+			default:
+				err = nil // a time to live removed it once it had completed
+			}
 			if err != nil && trouble != "" {
 				err = fmt.Errorf("%w%s", err, suffix(trouble))
 			}
@@ -132,13 +139,13 @@ func (w *waiter) hookDone(ctx context.Context, object *resource.Info) (bool, err
 	case "Job":
 		job, err := w.client.BatchV1().Jobs(object.Namespace).Get(ctx, object.Name, v1.GetOptions{})
 		if err != nil {
-			return apierrors.IsNotFound(err), ignoreNotFound(err) // gone: a TTL removed the completed job
+			return apierrors.IsNotFound(err), goneHook(err)
 		}
 		return jobDone(job)
 	case "Pod":
 		pod, err := w.client.CoreV1().Pods(object.Namespace).Get(ctx, object.Name, v1.GetOptions{})
 		if err != nil {
-			return apierrors.IsNotFound(err), ignoreNotFound(err)
+			return apierrors.IsNotFound(err), goneHook(err)
 		}
 		if pod.Status.Phase == corev1.PodFailed {
 			return true, fmt.Errorf("pod %s failed: %s", pod.Name, pod.Status.Message)
@@ -146,6 +153,17 @@ func (w *waiter) hookDone(ctx context.Context, object *resource.Info) (bool, err
 		return pod.Status.Phase == corev1.PodSucceeded, nil
 	}
 	return true, nil
+}
+
+// errHookGone is a hook that is not there any more. A Job with a time to live of
+// zero, as ingress-nginx has them, goes at once when it has ended, either way.
+var errHookGone = errors.New("the hook is gone")
+
+func goneHook(err error) error {
+	if apierrors.IsNotFound(err) {
+		return errHookGone
+	}
+	return err
 }
 
 func jobDone(job *batchv1.Job) (bool, error) {

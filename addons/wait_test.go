@@ -130,6 +130,23 @@ func TestHooks(t *testing.T) {
 	}
 }
 
+// A Job with a time to live of zero is gone as soon as it has failed.
+func TestFailedHookThatIsGone(t *testing.T) {
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "init", Namespace: "apps"}, Spec: batchv1.JobSpec{Selector: daemonSet(0).Spec.Selector}}
+	client := fake.NewClientset(job, crashing(restartsToStuck+2))
+	var said phrases
+	w := newWaiter(t.Context(), client, &said)
+	w.progress = func(string, ...any) {
+		if err := client.BatchV1().Jobs("apps").Delete(t.Context(), "init", metav1.DeleteOptions{}); err != nil {
+			t.Error(err)
+		}
+	}
+	err := w.WatchUntilReady(kube.ResourceList{info("Job", "init", job.DeepCopy())}, time.Minute)
+	if err == nil || !strings.Contains(err.Error(), "Job init has failed and is gone: pod agent-x: CrashLoopBackOff") {
+		t.Error(err)
+	}
+}
+
 func TestPlural(t *testing.T) {
 	if got := plural(1, "volume") + ", " + plural(2, "volume"); got != "1 volume, 2 volumes" {
 		t.Error(got)

@@ -32,6 +32,9 @@ var madeByAWS = []struct {
 	{"Kubernetes' cloud controller tags load balancers and their security groups; they go with their Service", func(t thing, cluster string) bool {
 		return t.tags["kubernetes.io/cluster/"+cluster] == "owned"
 	}},
+	{"an interface that the VPC CNI left behind when its node went, which teardown removes", func(t thing, cluster string) bool {
+		return t.kind == "network-interface" && t.tags["cluster.k8s.amazonaws.com/name"] == cluster && t.tags["eks:eni:owner"] == "amazon-vpc-cni"
+	}},
 	{"a requester-managed interface goes with its NAT gateway, load balancer or control plane", func(t thing, _ string) bool {
 		return t.kind == "network-interface" && t.tags[requesterManaged] != ""
 	}},
