@@ -15,6 +15,8 @@ import (
 	batchlisters "k8s.io/client-go/listers/batch/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
+
+	"aicluster/e2e/localcloud/clock"
 )
 
 // hookAnnotation names the hooks that an object of a chart is (Helm's docs, "Chart Hooks").
@@ -27,10 +29,19 @@ type hooks struct {
 	worker *worker
 	pods   corelisters.PodLister
 	jobs   batchlisters.JobLister
+
+	clock   *clock.Clock
+	crashes map[types.UID]crashes // of the worker's goroutine
+}
+
+// crashes are those of a pod's container.
+type crashes struct {
+	restarts int32
+	next     time.Time
 }
 
 func newHooks(o Options, client kubernetes.Interface, factory informers.SharedInformerFactory) (*hooks, error) {
-	h := &hooks{client: client, wrong: o.HookFails, pods: factory.Core().V1().Pods().Lister(), jobs: factory.Batch().V1().Jobs().Lister()}
+	h := &hooks{client: client, clock: o.Clock, crashes: map[types.UID]crashes{}, wrong: o.HookFails, pods: factory.Core().V1().Pods().Lister(), jobs: factory.Batch().V1().Jobs().Lister()}
 	h.worker = newWorker("hooks", h.sync)
 	if h.wrong == nil {
 		h.wrong = func(string, string) (bool, bool) { return false, false }
@@ -73,13 +84,26 @@ func (h *hooks) sync(ctx context.Context, key string) (time.Duration, error) {
 		case fails && pod.Spec.RestartPolicy == corev1.RestartPolicyNever:
 			return 0, h.show(ctx, pod, corev1.PodFailed, corev1.ContainerState{Terminated: ended()}, 0)
 		case fails:
-			waits := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: crashLoop, Message: "back-off 5m0s restarting failed container"}}
-			return 0, h.show(ctx, pod, corev1.PodRunning, waits, limit+1)
+			restarts, again := h.crash(pod.UID, limit)
+			waits := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: crashLoop, Message: "back-off restarting failed container"}}
+			return again, h.show(ctx, pod, corev1.PodRunning, waits, restarts)
 		case hangs:
 			return 0, h.show(ctx, pod, corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}}, 0)
 		}
 	}
 	return 0, nil
+}
+
+// crash counts how often a pod's container has ended by now, and says when it
+// ends again: after 10 s, 20 s and so on to 5 minutes, as a kubelet backs off.
+func (h *hooks) crash(pod types.UID, limit int32) (restarts int32, again time.Duration) {
+	c := h.crashes[pod]
+	if time.Now().After(c.next) && c.restarts < max(1, limit) {
+		c.next = time.Now().Add(h.clock.Scale(min(10*time.Second<<c.restarts, 5*time.Minute)))
+		c.restarts++
+		h.crashes[pod] = c
+	}
+	return c.restarts, max(time.Until(c.next), 10*time.Millisecond)
 }
 
 // backoff is how often a Job's pod may fail.
