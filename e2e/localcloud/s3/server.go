@@ -284,6 +284,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, q request, call w
 	if b != nil {
 		w.Header().Set("X-Amz-Bucket-Region", b.region)
 	}
+	if refused := s.refuse(r, q, call, b); refused != nil {
+		refused.write(w, r, q.bucket)
+		return
+	}
 	s.forward(w, r, call.Region)
 	if rw := w.(*responseWriter); q.operation == "DeleteBucket" && rw.status == http.StatusNoContent {
 		s.mu.Lock()
@@ -297,6 +301,9 @@ func (s *Server) locate(q request, call wire.Call) (*bucket, *apiError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.buckets[q.bucket]
+	if slices.Contains(othersBuckets, q.bucket) {
+		return nil, errAccessDenied
+	}
 	if b == nil || q.sub == "location" || b.region == call.Region {
 		return b, nil
 	}
@@ -368,6 +375,9 @@ func (s *Server) authenticated(r *http.Request) ([]byte, *apiError) {
 // says of names that exist and of locations.
 func (s *Server) createBucket(w http.ResponseWriter, r *http.Request, q request, call wire.Call) {
 	body, failed := s.authenticated(r)
+	if failed == nil {
+		failed = checkName(q.bucket)
+	}
 	if failed == nil {
 		failed = checkLocation(body, call.Region)
 	}
