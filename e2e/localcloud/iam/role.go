@@ -39,6 +39,7 @@ type Role struct {
 	Inline              map[string]string // inline policy documents by name
 	Tags                map[string]string
 	Created             time.Time
+	MaxSession          time.Duration
 	Service             string // of a service-linked role, such as eks.amazonaws.com
 }
 
@@ -73,6 +74,7 @@ func (s *Service) Role(arnOrName string) (Role, bool) {
 	return Role{
 		Name: r.name, ID: r.id, ARN: r.arn(), Path: r.path, TrustPolicy: r.trust, Managed: sortedKeys(r.managed),
 		Inline: copyMap(r.inline), Tags: copyMap(r.tags), Created: r.created, Service: r.linked,
+		MaxSession: time.Duration(r.maxSession) * time.Second,
 	}, true
 }
 

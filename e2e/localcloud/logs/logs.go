@@ -31,7 +31,34 @@ type group struct {
 	retention *int32
 	class     types.LogGroupClass
 	kmsKey    *string
+	protected bool
 	tags      map[string]string
+}
+
+// maxTags is how many tags a log group may have (API reference of TagResource).
+const maxTags = 50
+
+func invalid(format string, args ...any) error {
+	return &types.InvalidParameterException{Message: aws.String(fmt.Sprintf(format, args...))}
+}
+
+// checkTags refuses what the model's patterns let through; have are the tags that
+// are there.
+func checkTags(tags, have map[string]string) error {
+	all := maps.Clone(have)
+	if all == nil {
+		all = map[string]string{}
+	}
+	for k, v := range tags {
+		if strings.HasPrefix(strings.ToLower(k), "aws:") { // words not found
+			return invalid("aws: prefixed tag key names are not allowed for external use.")
+		}
+		all[k] = v
+	}
+	if len(all) > maxTags {
+		return &types.TooManyTagsException{Message: aws.String(fmt.Sprintf("A resource can have no more than %d tags.", maxTags))}
+	}
+	return nil
 }
 
 // New returns a service without log groups.
@@ -100,9 +127,15 @@ func (s *Service) createLogGroup(ctx context.Context, in *logs.CreateLogGroupInp
 		return nil, &types.ResourceAlreadyExistsException{Message: aws.String("The specified log group already exists")}
 	}
 	if strings.HasPrefix(k.name, "aws/") {
-		return nil, &types.InvalidParameterException{Message: aws.String("Log groups starting with AWS/ are reserved for AWS.")}
+		return nil, invalid("Log groups starting with AWS/ are reserved for AWS.")
 	}
-	g := &group{created: time.Now(), class: in.LogGroupClass, kmsKey: in.KmsKeyId, tags: maps.Clone(in.Tags)}
+	if in.KmsKeyId != nil { // the account has no keys (API reference of AssociateKmsKey; words not found)
+		return nil, invalid("The specified KMS key %s does not exist or is not allowed to be used.", *in.KmsKeyId)
+	}
+	if err := checkTags(in.Tags, nil); err != nil {
+		return nil, err
+	}
+	g := &group{created: time.Now(), class: in.LogGroupClass, protected: aws.ToBool(in.DeletionProtectionEnabled), tags: maps.Clone(in.Tags)}
 	if g.class == "" {
 		g.class = types.LogGroupClassStandard
 	}
@@ -115,7 +148,7 @@ func (s *Service) createLogGroup(ctx context.Context, in *logs.CreateLogGroupInp
 
 func (s *Service) describeLogGroups(ctx context.Context, in *logs.DescribeLogGroupsInput) (*logs.DescribeLogGroupsOutput, error) {
 	if in.LogGroupNamePrefix != nil && in.LogGroupNamePattern != nil {
-		return nil, &types.InvalidParameterException{Message: aws.String("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.")}
+		return nil, invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +163,7 @@ func (s *Service) describeLogGroups(ctx context.Context, in *logs.DescribeLogGro
 		}
 		out.LogGroups = append(out.LogGroups, types.LogGroup{
 			LogGroupName: aws.String(k.name), Arn: aws.String(k.arn() + ":*"), LogGroupArn: aws.String(k.arn()), CreationTime: aws.Int64(g.created.UnixMilli()),
-			RetentionInDays: g.retention, LogGroupClass: g.class, KmsKeyId: g.kmsKey, MetricFilterCount: aws.Int32(0), StoredBytes: aws.Int64(0),
+			RetentionInDays: g.retention, LogGroupClass: g.class, KmsKeyId: g.kmsKey, DeletionProtectionEnabled: aws.Bool(g.protected), MetricFilterCount: aws.Int32(0), StoredBytes: aws.Int64(0),
 		})
 	}
 	slices.SortFunc(out.LogGroups, func(a, b types.LogGroup) int { return strings.Compare(*a.LogGroupName, *b.LogGroupName) })
@@ -140,9 +173,12 @@ func (s *Service) describeLogGroups(ctx context.Context, in *logs.DescribeLogGro
 func (s *Service) deleteLogGroup(ctx context.Context, in *logs.DeleteLogGroupInput) (*logs.DeleteLogGroupOutput, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k, _, err := s.find(ctx, *in.LogGroupName)
+	k, g, err := s.find(ctx, *in.LogGroupName)
 	if err != nil {
 		return nil, err
+	}
+	if g.protected { // CloudWatch Logs user guide, "Protecting log groups from deletion"
+		return nil, &types.ValidationException{Message: aws.String("Cannot delete log group with deletion protection enabled. Disable deletion protection first.")}
 	}
 	delete(s.groups, k)
 	return &logs.DeleteLogGroupOutput{}, nil
@@ -161,7 +197,7 @@ func (s *Service) putRetentionPolicy(ctx context.Context, in *logs.PutRetentionP
 		return nil, err
 	}
 	if !slices.Contains(retentions(), *in.RetentionInDays) {
-		return nil, &types.InvalidParameterException{Message: aws.String(fmt.Sprintf("1 validation error detected: Value '%d' at 'retentionInDays' failed to satisfy constraint: Member must satisfy enum value set: %v", *in.RetentionInDays, retentions()))}
+		return nil, invalid("1 validation error detected: Value '%d' at 'retentionInDays' failed to satisfy constraint: Member must satisfy enum value set: %v", *in.RetentionInDays, retentions())
 	}
 	g.retention = aws.Int32(*in.RetentionInDays)
 	return &logs.PutRetentionPolicyOutput{}, nil
@@ -183,6 +219,9 @@ func (s *Service) tagResource(ctx context.Context, in *logs.TagResourceInput) (*
 	defer s.mu.Unlock()
 	_, g, err := s.find(ctx, *in.ResourceArn)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkTags(in.Tags, g.tags); err != nil {
 		return nil, err
 	}
 	maps.Copy(g.tags, in.Tags)

@@ -102,6 +102,11 @@ func (s *Service) getParameters(ctx context.Context, in *ssm.GetParametersInput)
 }
 
 func (s *Service) getParametersByPath(ctx context.Context, in *ssm.GetParametersByPathInput) (*ssm.GetParametersByPathOutput, error) {
+	if !strings.HasPrefix(*in.Path, "/") { // the words are moto's, which has them from AWS
+		return nil, &wire.Error{Code: "ValidationException", Message: `The parameter doesn't meet the parameter name requirements. The parameter name must begin with a forward slash "/". ` +
+			`It can't be prefixed with "aws" or "ssm" (case-insensitive). It must use only letters, numbers, or the following symbols: . (period), - (hyphen), _ (underscore). ` +
+			`Special characters are not allowed. All sub-paths, if specified, must use the forward slash symbol "/". Valid example: /get/parameters2-/by1./path0_.`}
+	}
 	region := wire.Region(ctx)
 	out := &ssm.GetParametersByPathOutput{Parameters: []types.Parameter{}}
 	path := strings.TrimSuffix(*in.Path, "/") + "/"

@@ -28,6 +28,17 @@ func TestImageParameters(t *testing.T) {
 	}
 	_, err := c.GetParameter(ctx, &sdk.GetParameterInput{Name: aws.String("/aws/service/eks/optimized-ami/1.20/amazon-linux-2023/x86_64/nvidia/recommended/image_id")})
 	awstest.Fails(t, err, 400, "ParameterNotFound", "")
+	for name, test := range map[string]struct {
+		err   error
+		words string
+	}{
+		"path without a slash": {second(c.GetParametersByPath(ctx, &sdk.GetParametersByPathInput{Path: aws.String("aws")})), `The parameter name must begin with a forward slash "/".`},
+		"eleven at once":       {second(c.GetParameters(ctx, &sdk.GetParametersInput{Names: make([]string, 11)})), "Member must have length less than or equal to 10"},
+		"eleven a page":        {second(c.GetParametersByPath(ctx, &sdk.GetParametersByPathInput{Path: aws.String("/"), MaxResults: aws.Int32(11)})), "Member must have value less than or equal to 10"},
+		"no name":              {second(c.GetParameter(ctx, &sdk.GetParameterInput{Name: aws.String("")})), "Member must have length greater than or equal to 1"},
+	} {
+		t.Run(name, func(t *testing.T) { awstest.Fails(t, test.err, 400, "ValidationException", test.words) })
+	}
 	out := awstest.Must(c.GetParameters(ctx, &sdk.GetParametersInput{Names: []string{path + "/image_id", "/none"}}))(t)
 	if len(out.Parameters) != 1 || len(out.InvalidParameters) != 1 {
 		t.Errorf("parameters %+v", out)
@@ -37,3 +48,5 @@ func TestImageParameters(t *testing.T) {
 		t.Errorf("%d parameters under %s", len(byPath), path)
 	}
 }
+
+func second[T any](_ T, err error) error { return err }

@@ -54,6 +54,12 @@ func (s *Service) assumeRole(ctx context.Context, in *sts.AssumeRoleInput) (*sts
 	if in.DurationSeconds != nil {
 		lasts = time.Duration(*in.DurationSeconds) * time.Second
 	}
+	switch {
+	case lasts > role.MaxSession:
+		return nil, invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+	case lasts > time.Hour && strings.Contains(caller.ARN, ":assumed-role/"):
+		return nil, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
+	}
 	arn := fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", wire.AccountID, role.Name, *in.RoleSessionName)
 	key := wire.Key{
 		ID: "ASIA" + strings.ToUpper(hex.EncodeToString(random(8))), Secret: base64.StdEncoding.EncodeToString(random(30)),
@@ -68,6 +74,10 @@ func (s *Service) assumeRole(ctx context.Context, in *sts.AssumeRoleInput) (*sts
 			Expiration: aws.Time(time.Now().Add(lasts).UTC().Truncate(time.Second)),
 		},
 	}, nil
+}
+
+func invalid(message string) error {
+	return &wire.Error{Code: "ValidationError", Message: message}
 }
 
 func random(n int) []byte {

@@ -48,11 +48,39 @@ func TestIdentity(t *testing.T) {
 	assume := func(name string) (*sdk.AssumeRoleOutput, error) {
 		return c.AssumeRole(ctx, &sdk.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::111122223333:role/" + name), RoleSessionName: aws.String("session")})
 	}
-	_, err := assume("theirs")
+	for name, in := range map[string]*sdk.AssumeRoleInput{
+		"a day":                {DurationSeconds: aws.Int32(7200)},
+		"no session name":      {RoleSessionName: aws.String("")},
+		"a minute":             {DurationSeconds: aws.Int32(60)},
+		"role that is not one": {RoleArn: aws.String("mine")},
+	} {
+		want := map[string]string{
+			"a day":                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+			"no session name":      "Member must have length greater than or equal to 2",
+			"a minute":             "Member must have value greater than or equal to 900",
+			"role that is not one": "Member must have length greater than or equal to 20",
+		}[name]
+		t.Run(name, func(t *testing.T) {
+			if in.RoleArn == nil {
+				in.RoleArn = aws.String("arn:aws:iam::111122223333:role/mine")
+			}
+			if in.RoleSessionName == nil {
+				in.RoleSessionName = aws.String("session")
+			}
+			_, err := c.AssumeRole(ctx, in)
+			awstest.Fails(t, err, 400, "ValidationError", want)
+		})
+	}
+	_, err := assume("none")
+	awstest.Fails(t, err, 403, "AccessDenied", "is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::111122223333:role/none")
+	_, err = assume("theirs")
 	awstest.Fails(t, err, 403, "AccessDenied", "User: arn:aws:iam::111122223333:user/tester is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::111122223333:role/theirs")
 	keys := awstest.Must(assume("mine"))(t).Credentials
 	cfg.Credentials = credentials.NewStaticCredentialsProvider(*keys.AccessKeyId, *keys.SecretAccessKey, *keys.SessionToken)
 	if got := awstest.Must(sdk.NewFromConfig(cfg).GetCallerIdentity(ctx, &sdk.GetCallerIdentityInput{}))(t); *got.Arn != "arn:aws:sts::111122223333:assumed-role/mine/session" {
 		t.Error(*got.Arn)
 	}
+	awstest.Must(roles.UpdateRole(ctx, &iamsdk.UpdateRoleInput{RoleName: aws.String("mine"), MaxSessionDuration: aws.Int32(43200)}))(t)
+	_, err = sdk.NewFromConfig(cfg).AssumeRole(ctx, &sdk.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::111122223333:role/mine"), RoleSessionName: aws.String("chained"), DurationSeconds: aws.Int32(7200)})
+	awstest.Fails(t, err, 400, "ValidationError", "1 hour session limit for roles assumed by role chaining")
 }
