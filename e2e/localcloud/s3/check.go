@@ -32,7 +32,7 @@ func malformedPolicy(message string) *apiError { return &apiError{400, "Malforme
 
 // othersBuckets are names that other accounts have, so that somebody meets the
 // one name space of S3: they can neither be made nor looked into.
-var othersBuckets = []string{"my-bucket", "mybucket", "test-bucket", "models", "model-weights"}
+var othersBuckets = []string{"my-bucket", "mybucket", "test-bucket"}
 
 // nameForm has the letters and the length of a bucket's name. The rest of the rules
 // is in [checkName]
