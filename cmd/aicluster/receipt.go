@@ -15,7 +15,7 @@ import (
 // search is the independent search for what is the cluster's.
 func (s *session) search() *orphans.Search {
 	c, m := s.clients, s.blueprint.Metadata
-	return &orphans.Search{EC2: c.EC2, EKS: c.EKS, IAM: c.IAM, Logs: c.Logs, AutoScaling: c.AutoScaling, ELB: c.ELB, S3: c.S3, Cluster: m.Name, Region: m.Region}
+	return &orphans.Search{EC2: c.EC2, EKS: c.EKS, IAM: c.IAM, Logs: c.Logs, AutoScaling: c.AutoScaling, ELB: c.ELB, Classic: c.ClassicELB, S3: c.S3, Cluster: m.Name, Region: m.Region}
 }
 
 // judge has the search look for anything that the receipt does not account for,

@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
+	classic "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
+	classictypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -47,13 +49,14 @@ type account struct {
 	profiles map[string]string // instance profile: role
 	logs     []string
 	lbs      map[string]tags // name: tags; in VPC "vpc-1"
+	classic  map[string]tags // so are these
 	buckets  map[string]tags
 	calls    int // of DescribeNatGateways
 }
 
 // search is a search for cluster "demo" in us-west-2.
 func (a *account) search() *Search {
-	return &Search{EC2: a, EKS: fakeEKS{a}, IAM: fakeIAM{a}, Logs: fakeLogs{a}, AutoScaling: fakeScaling{a}, ELB: fakeELB{a}, S3: fakeS3{a},
+	return &Search{EC2: a, EKS: fakeEKS{a}, IAM: fakeIAM{a}, Logs: fakeLogs{a}, AutoScaling: fakeScaling{a}, ELB: fakeELB{a}, Classic: fakeClassic{a}, S3: fakeS3{a},
 		Cluster: "demo", Region: "us-west-2"}
 }
 
@@ -274,6 +277,28 @@ func (f fakeELB) DescribeTags(_ context.Context, in *elb.DescribeTagsInput, _ ..
 		d := elbtypes.TagDescription{ResourceArn: aws.String(arn)}
 		for k, v := range f.lbs[arn] {
 			d.Tags = append(d.Tags, elbtypes.Tag{Key: aws.String(k), Value: aws.String(v)})
+		}
+		out.TagDescriptions = append(out.TagDescriptions, d)
+	}
+	return out, nil
+}
+
+type fakeClassic struct{ *account }
+
+func (f fakeClassic) DescribeLoadBalancers(context.Context, *classic.DescribeLoadBalancersInput, ...func(*classic.Options)) (*classic.DescribeLoadBalancersOutput, error) {
+	out := &classic.DescribeLoadBalancersOutput{}
+	for name := range f.classic {
+		out.LoadBalancerDescriptions = append(out.LoadBalancerDescriptions, classictypes.LoadBalancerDescription{LoadBalancerName: aws.String(name), VPCId: aws.String("vpc-1")})
+	}
+	return out, nil
+}
+
+func (f fakeClassic) DescribeTags(_ context.Context, in *classic.DescribeTagsInput, _ ...func(*classic.Options)) (*classic.DescribeTagsOutput, error) {
+	out := &classic.DescribeTagsOutput{}
+	for _, name := range in.LoadBalancerNames {
+		d := classictypes.TagDescription{LoadBalancerName: aws.String(name)}
+		for k, v := range f.classic[name] {
+			d.Tags = append(d.Tags, classictypes.Tag{Key: aws.String(k), Value: aws.String(v)})
 		}
 		out.TagDescriptions = append(out.TagDescriptions, d)
 	}

@@ -111,7 +111,7 @@ func (s *Search) networkInterface(n types.NetworkInterface) item {
 
 // derived tells that an interface is part of something that the search finds
 // itself: an instance, a NAT gateway, an endpoint, a load balancer, the control
-// plane. The classic load balancers' are told by the lack of a "/".
+// plane.
 func (s *Search) derived(n types.NetworkInterface) bool {
 	if n.Attachment != nil && aws.ToString(n.Attachment.InstanceId) != "" {
 		return true
@@ -120,7 +120,7 @@ func (s *Search) derived(n types.NetworkInterface) bool {
 		return true
 	}
 	words := aws.ToString(n.Description)
-	return words == "Amazon EKS "+s.Cluster || strings.HasPrefix(words, "ELB ") && strings.Contains(words, "/")
+	return words == "Amazon EKS "+s.Cluster || strings.HasPrefix(words, "ELB ")
 }
 
 // interfaceOwner is the AWS service that made an interface, or the account.

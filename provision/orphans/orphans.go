@@ -51,6 +51,7 @@ type Search struct {
 	Logs        LogsAPI
 	AutoScaling AutoScalingAPI
 	ELB         BalancerAPI
+	Classic     ClassicAPI
 	S3          BucketAPI
 
 	Cluster string

@@ -55,7 +55,7 @@ func TestWhatCountsAsTheClusters(t *testing.T) {
 		"somebody's instance in our VPC":       {one(types.ResourceTypeInstance, thing{id: "i-1", vpc: "vpc-1", state: "running"}).inVPC(), "instance/i-1! vpc/vpc-1"},
 		"somebody's interface in our VPC":      {one(types.ResourceTypeNetworkInterface, thing{id: "eni-1", vpc: "vpc-1", set: description("EFS mount target for fs-1 (fsmt-1)")}).inVPC(), "network-interface/eni-1! vpc/vpc-1"},
 		"a load balancer's interface there":    {one(types.ResourceTypeNetworkInterface, thing{id: "eni-1", vpc: "vpc-1", set: description("ELB net/x/0123")}).inVPC(), "vpc/vpc-1"},
-		"a classic balancer's interface there": {one(types.ResourceTypeNetworkInterface, thing{id: "eni-1", vpc: "vpc-1", set: description("ELB classic")}).inVPC(), "network-interface/eni-1! vpc/vpc-1"},
+		"a classic balancer's interface there": {one(types.ResourceTypeNetworkInterface, thing{id: "eni-1", vpc: "vpc-1", set: description("ELB classic")}).inVPC(), "vpc/vpc-1"},
 		"the VPC's own parts":                  {one(types.ResourceTypeRouteTable, thing{id: "rtb-1", vpc: "vpc-1", state: "main"}).inVPC(), "vpc/vpc-1"},
 		"somebody's group in our VPC":          {one(types.ResourceTypeSecurityGroup, thing{id: "sg-1", vpc: "vpc-1", state: "web"}, thing{id: "sg-0", vpc: "vpc-1", state: "default"}).inVPC(), "security-group/sg-1! vpc/vpc-1"},
 		"somebody's instance elsewhere":        {one(types.ResourceTypeInstance, thing{id: "i-1", vpc: "vpc-2", state: "running"}).inVPC(), "vpc/vpc-1"},
@@ -70,6 +70,8 @@ func TestWhatCountsAsTheClusters(t *testing.T) {
 		"the log group":                   {&account{logs: []string{"/aws/eks/demo/cluster", "/aws/eks/demo/cluster2"}}, "log-group//aws/eks/demo/cluster"},
 		"a load balancer of a service":    {&account{lbs: map[string]tags{"a": {"kubernetes.io/cluster/demo": "owned"}, "b": {}}}, "load-balancer/a"},
 		"one of AWS's controller":         {&account{lbs: map[string]tags{"a": {"elbv2.k8s.aws/cluster": "demo"}}}, "load-balancer/a"},
+		"a classic one of a service":      {&account{classic: map[string]tags{"a": {"kubernetes.io/cluster/demo": "owned"}, "b": {}}}, "load-balancer/a"},
+		"somebody's classic one there":    {&account{ec2: map[types.ResourceType][]thing{types.ResourceTypeVpc: {{id: "vpc-1", tags: ours}}}, classic: map[string]tags{"b": {}}}, "load-balancer/b! vpc/vpc-1"},
 		"somebody's balancer in our VPC":  {&account{ec2: map[types.ResourceType][]thing{types.ResourceTypeVpc: {{id: "vpc-1", tags: ours}}}, lbs: map[string]tags{"b": {}}}, "load-balancer/b! vpc/vpc-1"},
 		"buckets":                         {&account{buckets: map[string]tags{"weights": ours, "other": nil}}, "bucket/weights"},
 	}
