@@ -26,17 +26,18 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-// Clients are the SDK's clients for one account and region.
+// Clients are the SDK's clients for one account and region; the larger ones cut
+// down to what is called ([op]).
 type Clients struct {
 	Region string
 
-	AutoScaling *autoscaling.Client
-	EC2         *ec2.Client
+	AutoScaling *autoScalingCalls
+	EC2         *ec2Calls
 	EKS         *eks.Client
-	ELB         *elasticloadbalancingv2.Client
-	ClassicELB  *elasticloadbalancing.Client
-	IAM         *iam.Client
-	Logs        *cloudwatchlogs.Client
+	ELB         *elbCalls
+	ClassicELB  *classicELBCalls
+	IAM         *iamCalls
+	Logs        *logsCalls
 	S3          *s3.Client
 	STS         *sts.Client
 
@@ -79,13 +80,13 @@ func New(ctx context.Context, region, version string) (*Clients, error) {
 			Hint: "check AWS_PROFILE and the files ~/.aws/config and ~/.aws/credentials"}
 	}
 	c.config = cfg
-	c.AutoScaling = autoscaling.NewFromConfig(cfg)
-	c.EC2 = ec2.NewFromConfig(cfg)
+	c.AutoScaling = newAutoScalingCalls(autoscaling.NewFromConfig(cfg))
+	c.EC2 = newEC2Calls(ec2.NewFromConfig(cfg))
 	c.EKS = eks.NewFromConfig(cfg)
-	c.ClassicELB = elasticloadbalancing.NewFromConfig(cfg)
-	c.ELB = elasticloadbalancingv2.NewFromConfig(cfg)
-	c.IAM = iam.NewFromConfig(cfg)
-	c.Logs = cloudwatchlogs.NewFromConfig(cfg)
+	c.ClassicELB = newClassicELBCalls(elasticloadbalancing.NewFromConfig(cfg))
+	c.ELB = newELBCalls(elasticloadbalancingv2.NewFromConfig(cfg))
+	c.IAM = newIAMCalls(iam.NewFromConfig(cfg))
+	c.Logs = newLogsCalls(cloudwatchlogs.NewFromConfig(cfg))
 	c.S3 = s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil })
 	c.STS = sts.NewFromConfig(cfg)
 	return c, nil
