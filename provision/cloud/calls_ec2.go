@@ -29,6 +29,7 @@ type ec2Calls struct {
 	deleteRouteTable               op[ec2.DeleteRouteTableInput, ec2.DeleteRouteTableOutput, ec2.Options]
 	deleteSecurityGroup            op[ec2.DeleteSecurityGroupInput, ec2.DeleteSecurityGroupOutput, ec2.Options]
 	deleteSubnet                   op[ec2.DeleteSubnetInput, ec2.DeleteSubnetOutput, ec2.Options]
+	deleteVolume                   op[ec2.DeleteVolumeInput, ec2.DeleteVolumeOutput, ec2.Options]
 	deleteVpc                      op[ec2.DeleteVpcInput, ec2.DeleteVpcOutput, ec2.Options]
 	deleteVpcEndpoints             op[ec2.DeleteVpcEndpointsInput, ec2.DeleteVpcEndpointsOutput, ec2.Options]
 	describeAddresses              op[ec2.DescribeAddressesInput, ec2.DescribeAddressesOutput, ec2.Options]
@@ -82,6 +83,7 @@ func newEC2Calls(c *ec2.Client) *ec2Calls {
 		deleteRouteTable:               c.DeleteRouteTable,
 		deleteSecurityGroup:            c.DeleteSecurityGroup,
 		deleteSubnet:                   c.DeleteSubnet,
+		deleteVolume:                   c.DeleteVolume,
 		deleteVpc:                      c.DeleteVpc,
 		deleteVpcEndpoints:             c.DeleteVpcEndpoints,
 		describeAddresses:              c.DescribeAddresses,
@@ -195,6 +197,10 @@ func (c *ec2Calls) DeleteSecurityGroup(ctx context.Context, in *ec2.DeleteSecuri
 
 func (c *ec2Calls) DeleteSubnet(ctx context.Context, in *ec2.DeleteSubnetInput, o ...func(*ec2.Options)) (*ec2.DeleteSubnetOutput, error) {
 	return c.deleteSubnet(ctx, in, o...)
+}
+
+func (c *ec2Calls) DeleteVolume(ctx context.Context, in *ec2.DeleteVolumeInput, o ...func(*ec2.Options)) (*ec2.DeleteVolumeOutput, error) {
+	return c.deleteVolume(ctx, in, o...)
 }
 
 func (c *ec2Calls) DeleteVpc(ctx context.Context, in *ec2.DeleteVpcInput, o ...func(*ec2.Options)) (*ec2.DeleteVpcOutput, error) {
