@@ -18,7 +18,8 @@ import (
 // cmdByHand makes one thing by the SDK, as a person or a controller would, and
 // prints nothing: "byhand KIND REGION CLUSTER [SUBNET]". Things carry the tags by
 // which their makers name the cluster; KIND "foreign-…" has none. The id is put
-// into the environment variable ID.
+// into the environment variable ID. KIND "remove-…" takes away what the last
+// argument names.
 func cmdByHand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: byhand KIND REGION CLUSTER [SUBNET]")
@@ -35,6 +36,8 @@ func cmdByHand(ts *testscript.TestScript, neg bool, args []string) {
 		"loggroup":          h.logGroup,
 		"role":              h.role,
 		"foreign-group":     h.securityGroup,
+		"remove-interface":  h.removeInterface,
+		"remove-group":      h.removeGroup,
 	}[args[0]]
 	if !ok {
 		ts.Fatalf("byhand does not know %q", args[0])
@@ -55,8 +58,7 @@ func (h hand) ec2() *ec2.Client { return ec2.NewFromConfig(h.f.config(h.region))
 
 // in finds the subnet by its id or its name.
 func (h *hand) in(subnet string) error {
-	if strings.HasPrefix(subnet, "subnet-") {
-		h.subnet = subnet
+	if h.subnet = subnet; !strings.HasPrefix(subnet, h.cluster+"-") { // an id
 		return nil
 	}
 	found, err := h.ec2().DescribeSubnets(h.ctx, &ec2.DescribeSubnetsInput{Filters: []ec2types.Filter{{Name: aws.String("tag:Name"), Values: []string{subnet}}}})
@@ -141,12 +143,22 @@ func (h hand) securityGroup() (string, error) {
 		return "", err
 	}
 	out, err := h.ec2().CreateSecurityGroup(h.ctx, &ec2.CreateSecurityGroupInput{
-		VpcId: found.Subnets[0].VpcId, GroupName: aws.String("web-team"), Description: aws.String("the web team's"),
+		VpcId: found.Subnets[0].VpcId, GroupName: aws.String("web-team"), Description: aws.String("of the web team"),
 	})
 	if err != nil {
 		return "", err
 	}
 	return *out.GroupId, nil
+}
+
+func (h hand) removeInterface() (string, error) {
+	_, err := h.ec2().DeleteNetworkInterface(h.ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: &h.subnet})
+	return "", err
+}
+
+func (h hand) removeGroup() (string, error) {
+	_, err := h.ec2().DeleteSecurityGroup(h.ctx, &ec2.DeleteSecurityGroupInput{GroupId: &h.subnet})
+	return "", err
 }
 
 func tagSpecs(kind ec2types.ResourceType, tags map[string]string) []ec2types.TagSpecification {

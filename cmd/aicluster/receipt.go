@@ -19,7 +19,8 @@ func (s *session) search() *orphans.Search {
 }
 
 // judge has the search look for anything that the receipt does not account for,
-// and adds it. An account that could not be searched is one that may hold more.
+// and adds it. It waits for what may still go by itself, unless something is left
+// anyway. An account that could not be searched is one that may hold more.
 func (s *session) judge(ctx context.Context, r *engine.Receipt, progress ui.Progress) {
 	id, start := "search/"+s.blueprint.Metadata.Name, time.Now()
 	tell := func(state engine.State, message string) {
@@ -27,7 +28,9 @@ func (s *session) judge(ctx context.Context, r *engine.Receipt, progress ui.Prog
 	}
 	tell(engine.Started, "")
 	found, err := s.search().Settled(ctx,
-		func(t orphans.Thing) bool { return keepFound(t, s.deleteModels) != "" || accountedFor(*r, t) },
+		func(t orphans.Thing) bool {
+			return len(r.Left) > 0 || keepFound(t, s.deleteModels) != "" || accountedFor(*r, t)
+		},
 		func(t orphans.Thing) { tell(engine.Running, "waiting for "+t.Name()+" to go") })
 	for _, t := range found {
 		enter(r, t, s.deleteModels)

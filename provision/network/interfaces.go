@@ -106,16 +106,16 @@ func (l leftovers) ofControlPlane(i types.NetworkInterface) bool {
 		})
 }
 
-// foreignLimit is how long a deletion waits for an interface that is somebody
-// else's, in case that somebody is removing it just now.
-const foreignLimit = 2 * time.Minute
+// foreignLimit is how long a deletion waits for what is somebody else's, in case
+// that somebody is removing it just now, or EC2 does not know yet that it is gone.
+const foreignLimit = 20 * time.Second
 
 // clear deletes what the VPC CNI left and calls remove until nothing holds the
 // resource any more, for at most limit, or [foreignLimit] when somebody else
 // holds it.
 func (l leftovers) clear(ctx context.Context, limit time.Duration, p engine.Progress, remove func(context.Context) error) error {
 	start := time.Now()
-	var met time.Time // since when somebody else's interface has been seen
+	var met time.Time // since when somebody else's things have been seen
 	return cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
 		foreign, err := l.sweep(ctx, p)
 		if err == nil {
@@ -154,9 +154,16 @@ func (l leftovers) sweep(ctx context.Context, p engine.Progress) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if len(foreign) > 0 { // it matters more than what goes by itself
-		p("%s is not this cluster's: remove it by hand", describeForeign(foreign[0]))
-		return len(foreign), nil
+	strangers, err := l.strangers(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, i := range foreign {
+		strangers = append(strangers, describeForeign(i))
+	}
+	if len(strangers) > 0 { // they matter more than what goes by itself
+		p("%s is not this cluster's: remove it by hand", strangers[0])
+		return len(strangers), nil
 	}
 	for _, i := range rest {
 		p("waiting for %s to go", nameInterface(i))

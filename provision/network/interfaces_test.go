@@ -112,7 +112,7 @@ func TestForeignInterfaceThatGoes(t *testing.T) {
 		b.Network.NATGateways = "none"
 		n := mustUp(t, f, b)
 		f.enis["eni-x"] = &types.NetworkInterface{NetworkInterfaceId: aws.String("eni-x"), SubnetId: aws.String(n.PrivateSubnetIDs()[0]), Description: aws.String("mine")}
-		time.AfterFunc(90*time.Second, func() {
+		time.AfterFunc(10*time.Second, func() {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			delete(f.enis, "eni-x")
@@ -121,4 +121,43 @@ func TestForeignInterfaceThatGoes(t *testing.T) {
 			t.Errorf("error %v, %d left", err, f.left())
 		}
 	})
+}
+
+// TestWhoHoldsAVPC: what has no interface is named, too, with its owner, and is
+// not waited for as long as what goes by itself.
+func TestWhoHoldsAVPC(t *testing.T) {
+	account := aws.String("111122223333")
+	for name, test := range map[string]struct {
+		put     func(f *fakeEC2, vpcID string)
+		message string
+	}{
+		"security group": {func(f *fakeEC2, vpcID string) {
+			f.groups["sg-x"] = &types.SecurityGroup{GroupId: aws.String("sg-x"), GroupName: aws.String("web"), Description: aws.String("the web team's"), VpcId: &vpcID, OwnerId: account}
+		}, "sg-x (security group web: the web team's) of account 111122223333, which is not this cluster's"},
+		"subnet": {func(f *fakeEC2, vpcID string) {
+			f.subnets["subnet-x"] = &types.Subnet{SubnetId: aws.String("subnet-x"), CidrBlock: aws.String("10.42.200.0/24"), VpcId: &vpcID, OwnerId: account}
+		}, "subnet-x (subnet 10.42.200.0/24) of account 111122223333, which is not this cluster's"},
+		"endpoint": {func(f *fakeEC2, vpcID string) {
+			f.endpoints["vpce-x"] = &types.VpcEndpoint{VpcEndpointId: aws.String("vpce-x"), ServiceName: aws.String("com.amazonaws.x.dynamodb"), VpcId: &vpcID, OwnerId: account}
+		}, "vpce-x (endpoint com.amazonaws.x.dynamodb) of account 111122223333, which is not this cluster's"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, b := newFake(), blueprint(system)
+				b.Network.NATGateways = "none"
+				n := mustUp(t, f, b)
+				test.put(f, n.VPCID())
+				f.fail["DeleteVpc"] = apiError("DependencyViolation", "The vpc has dependencies and cannot be deleted.")
+				start := time.Now()
+				err := teardown(t, f, b)
+				var e *cloud.Error
+				if !errors.As(err, &e) || !strings.Contains(e.Message, test.message) || !strings.Contains(e.Hint, "by hand") {
+					t.Errorf("error %+v", err)
+				}
+				if took := time.Since(start); took < foreignLimit || took > 2*foreignLimit {
+					t.Errorf("gave up after %s", took)
+				}
+			})
+		})
+	}
 }

@@ -107,26 +107,3 @@ func (l leftovers) explain(ctx context.Context, id, doing string, err error) err
 		Message: fmt.Sprintf("%s It is held by %s.", cloud.Message(err), strings.Join(holders, "; ")),
 	}
 }
-
-// holders names the interfaces and security groups that are still there, and
-// tells whether any is somebody else's. They go into an error, so that a failure
-// to read them is of no interest.
-func (l leftovers) holders(ctx context.Context) (names []string, foreign bool) {
-	found, _ := l.interfaces(ctx)
-	others, _ := l.foreign(ctx, found)
-	for _, i := range others {
-		names = append(names, describeForeign(i)+", which is not this cluster's")
-	}
-	for _, i := range found {
-		if !slices.ContainsFunc(others, func(o types.NetworkInterface) bool { return *o.NetworkInterfaceId == *i.NetworkInterfaceId }) {
-			names = append(names, nameInterface(i))
-		}
-	}
-	if len(l.subnetIDs) == 0 && !l.mapped {
-		groups, _ := l.groupsOfVPC(ctx)
-		for _, g := range groups {
-			names = append(names, fmt.Sprintf("%s (security group %s)", aws.ToString(g.GroupId), aws.ToString(g.GroupName)))
-		}
-	}
-	return names, len(others) > 0
-}
