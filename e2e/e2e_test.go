@@ -50,6 +50,7 @@ func runScripts(t *testing.T, dir string, variables []string) {
 			"capacity":   cmdCapacity,
 			"cloud":      cmdCloud,
 			"count":      cmdCount,
+			"drift":      cmdDrift,
 			"emptied":    cmdEmptied,
 			"exits":      cmdExits,
 			"fault":      cmdFault,

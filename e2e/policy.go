@@ -2,8 +2,8 @@ package e2e
 
 import (
 	"context"
-	"os"
-	"regexp"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,36 +12,62 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// documentedPolicy finds the policy in docs/iam.md.
-var documentedPolicy = regexp.MustCompile("(?s)```json\n(.*?)```")
+// operatorRole is whom a script's aicluster acts as once a policy is in force.
+const operatorRole = "operator"
 
 // cmdPolicy makes the rest of the script run as a role that may do exactly what
-// docs/iam.md says: "policy CLUSTER REGION BUCKET". The role counts as part of
-// what was there at the start.
+// "aicluster iam-policy FILE" prints: "policy FILE". The role counts as part of
+// what was there at the start. "policy used" fails when a call was refused since,
+// or when a part of the policy was never made use of; "policy lift" makes the
+// script the account's administrator again.
 func cmdPolicy(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: policy CLUSTER REGION BUCKET")
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: policy FILE|used|lift")
 	}
-	f, ctx := of(ts), context.Background()
-	text, err := os.ReadFile("../docs/iam.md")
-	ts.Check(err)
-	block := documentedPolicy.FindSubmatch(text)
-	if block == nil {
-		ts.Fatalf("docs/iam.md has no policy")
+	f := of(ts)
+	switch args[0] {
+	case "used":
+		f.checkPolicyUsed()
+	case "lift":
+		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+			ts.Setenv(name, f.env[name])
+		}
+	default:
+		f.becomeOperator(args[0])
 	}
-	policy := strings.NewReplacer("ACCOUNT", account, "REGION", args[1], "CLUSTER", args[0], "BUCKET", args[2]).Replace(string(block[1]))
+}
 
+func (f fixture) becomeOperator(blueprint string) {
+	ctx := context.Background()
+	f.Check(f.Exec("aicluster", "iam-policy", "--account", account, blueprint))
+	policy := f.ReadFile("stdout")
 	api := iam.NewFromConfig(f.config("us-east-1"))
-	const name = "operator"
-	role, err := api.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String(name), AssumeRolePolicyDocument: aws.String(
+	role, err := api.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String(operatorRole), AssumeRolePolicyDocument: aws.String(
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}]}`)})
-	ts.Check(err)
-	_, err = api.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String(name), PolicyName: aws.String("aicluster"), PolicyDocument: &policy})
-	ts.Check(err)
-	session, err := sts.NewFromConfig(f.config(args[1])).AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: role.Role.Arn, RoleSessionName: aws.String("script")})
-	ts.Check(err)
-	ts.Setenv("AWS_ACCESS_KEY_ID", *session.Credentials.AccessKeyId)
-	ts.Setenv("AWS_SECRET_ACCESS_KEY", *session.Credentials.SecretAccessKey)
-	ts.Setenv("AWS_SESSION_TOKEN", *session.Credentials.SessionToken)
-	ts.Check(writeInventory(f, ts.MkAbs(startInventory)))
+	f.Check(err)
+	_, err = api.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String(operatorRole), PolicyName: aws.String("aicluster"), PolicyDocument: &policy})
+	f.Check(err)
+	session, err := sts.NewFromConfig(f.config("us-east-1")).AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: role.Role.Arn, RoleSessionName: aws.String("script")})
+	f.Check(err)
+	f.Setenv("AWS_ACCESS_KEY_ID", *session.Credentials.AccessKeyId)
+	f.Setenv("AWS_SECRET_ACCESS_KEY", *session.Credentials.SecretAccessKey)
+	f.Setenv("AWS_SESSION_TOKEN", *session.Credentials.SessionToken)
+	f.Check(writeInventory(f, f.MkAbs(startInventory)))
+}
+
+func (f fixture) checkPolicyUsed() {
+	var report struct{ Unused, Denied []string }
+	f.Check(f.get("permissions?role="+url.QueryEscape(operatorRole), &report))
+	for _, list := range [][]string{report.Unused, report.Denied} {
+		slices.Sort(list)
+	}
+	if len(report.Denied) > 0 {
+		f.Logf("refused to the policy's role:\n  %s", strings.Join(report.Denied, "\n  "))
+	}
+	if len(report.Unused) > 0 {
+		f.Logf("in the policy and never used:\n  %s", strings.Join(report.Unused, "\n  "))
+	}
+	if len(report.Denied)+len(report.Unused) > 0 {
+		f.Fatalf("the policy is not what the calls need")
+	}
 }

@@ -37,7 +37,8 @@ func (c *cloud) tagsOf(t thing) (map[string]string, error) {
 	case "ec2":
 		return ec2Tags(ctx, ec2.NewFromConfig(cfg), t)
 	case "eks":
-		return eksTags(ctx, eks.NewFromConfig(cfg), t)
+		_, tags, err := eksThing(ctx, eks.NewFromConfig(cfg), t)
+		return tags, err
 	case "iam":
 		return iamTags(ctx, iam.NewFromConfig(c.config("us-east-1")), t)
 	case "s3":
@@ -75,42 +76,43 @@ func ec2Tags(ctx context.Context, api *ec2.Client, t thing) (map[string]string, 
 	return tags, nil
 }
 
-func eksTags(ctx context.Context, api *eks.Client, t thing) (map[string]string, error) {
+// eksThing asks EKS for the ARN and the tags of something.
+func eksThing(ctx context.Context, api *eks.Client, t thing) (arn string, tags map[string]string, err error) {
 	switch t.kind {
 	case "cluster":
 		out, err := api.DescribeCluster(ctx, &eks.DescribeClusterInput{Name: &t.cluster})
 		if err != nil {
-			return nil, err
+			return "", nil, err
 		}
-		return out.Cluster.Tags, nil
+		return *out.Cluster.Arn, out.Cluster.Tags, nil
 	case "nodegroup":
 		out, err := api.DescribeNodegroup(ctx, &eks.DescribeNodegroupInput{ClusterName: &t.cluster, NodegroupName: &t.id})
 		if err != nil {
-			return nil, err
+			return "", nil, err
 		}
-		return out.Nodegroup.Tags, nil
+		return *out.Nodegroup.NodegroupArn, out.Nodegroup.Tags, nil
 	case "addon":
 		out, err := api.DescribeAddon(ctx, &eks.DescribeAddonInput{ClusterName: &t.cluster, AddonName: &t.id})
 		if err != nil {
-			return nil, err
+			return "", nil, err
 		}
-		return out.Addon.Tags, nil
+		return *out.Addon.AddonArn, out.Addon.Tags, nil
 	case "access-entry":
 		out, err := api.DescribeAccessEntry(ctx, &eks.DescribeAccessEntryInput{ClusterName: &t.cluster, PrincipalArn: &t.id})
 		if err != nil {
-			return nil, err
+			return "", nil, err
 		}
-		return out.AccessEntry.Tags, nil
+		return *out.AccessEntry.AccessEntryArn, out.AccessEntry.Tags, nil
 	case "podidentityassociation":
 		out, err := api.DescribePodIdentityAssociation(ctx, &eks.DescribePodIdentityAssociationInput{ClusterName: &t.cluster, AssociationId: &t.id})
 		if err != nil {
-			return nil, err
+			return "", nil, err
 		}
 		tags := map[string]string{ownedByAddon: aws.ToString(out.Association.OwnerArn)}
 		maps.Copy(tags, out.Association.Tags)
-		return tags, nil
+		return *out.Association.AssociationArn, tags, nil
 	}
-	return nil, fmt.Errorf("nobody has said how the tags of an EKS %s are read", t.kind)
+	return "", nil, fmt.Errorf("nobody has said how the tags of an EKS %s are read", t.kind)
 }
 
 func iamTags(ctx context.Context, api *iam.Client, t thing) (map[string]string, error) {

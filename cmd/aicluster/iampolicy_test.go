@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,7 @@ func policyBlueprints() map[string]string {
 		"seed":         "../../blueprints/ai-serving.yaml",
 		"minimal":      "testdata/policy/minimal.yaml",
 		"existing-vpc": "testdata/policy/existing-vpc.yaml",
+		"whole":        "testdata/policy/whole.yaml",
 	}
 }
 
@@ -47,6 +49,30 @@ func TestLeastPolicy(t *testing.T) {
 		golden(t, filepath.Join("testdata/policy", name+".json"), indented(t, policyOf(t, name, false)))
 	}
 	golden(t, "testdata/policy/seed-read-only.json", indented(t, policyOf(t, "seed", true)))
+}
+
+// The guide to permissions shows the seed's policy.
+func TestGuideShowsTheSeedsPolicy(t *testing.T) {
+	const path = "../../docs/iam.md"
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```json\n(.*?)```")
+	at := block.FindSubmatchIndex(page)
+	if at == nil {
+		t.Fatalf("%s has no policy", path)
+	}
+	want := indented(t, policyOf(t, "seed", false))
+	if bytes.Equal(page[at[2]:at[3]], want) {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s does not show what aicluster iam-policy prints for the seed; go test ./cmd/aicluster -update rewrites it", path)
+	}
+	if err := os.WriteFile(path, slices.Concat(page[:at[2]], want, page[at[3]:]), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func indented(t *testing.T, p cloud.Policy) []byte {
@@ -97,6 +123,10 @@ func TestLeastPolicyIsOfItsBlueprint(t *testing.T) {
 			blueprint: "existing-vpc",
 			has:       []string{"logs:CreateLogGroup", "eks:CreateAccessEntry", "spot.amazonaws.com", "ec2:DescribeVpcs", "ec2:DeleteSecurityGroup"},
 			doesNot:   []string{"ec2:CreateVpc", "ec2:DeleteVpc", "ec2:CreateSubnet", "ec2:DeleteSubnet", "ec2:CreateRoute", "ec2:AllocateAddress", "s3:PutObject"},
+		},
+		{
+			blueprint: "whole",
+			has:       []string{"logs:CreateLogGroup", "eks:CreateAccessEntry", "spot.amazonaws.com", "iam:PutRolePolicy", "s3:PutObject", "ec2:CreateVpc"},
 		},
 	} {
 		t.Run(tc.blueprint, func(t *testing.T) {

@@ -102,7 +102,7 @@ func hint(err error) string {
 	case hasCode(err, invalidCredentialCodes...):
 		return "AWS does not know these credentials: check AWS_PROFILE or the access key"
 	case hasCode(err, accessCodes...), isUnauthorizedLaunch(err):
-		return "the credentials lack this permission: see docs/iam.md for the policy that aicluster needs"
+		return "the credentials lack this permission: 'aicluster iam-policy FILE' prints the policy that is needed"
 	case IsQuota(err):
 		return quotaHint(Code(err))
 	case IsCapacity(err):

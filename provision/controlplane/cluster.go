@@ -25,6 +25,7 @@ type API interface {
 	eks.ListAccessEntriesAPIClient
 	eks.ListAssociatedAccessPoliciesAPIClient
 	eks.ListNodegroupsAPIClient
+	eks.DescribeNodegroupAPIClient
 	eks.ListFargateProfilesAPIClient
 	CreateCluster(context.Context, *eks.CreateClusterInput, ...func(*eks.Options)) (*eks.CreateClusterOutput, error)
 	DeleteCluster(context.Context, *eks.DeleteClusterInput, ...func(*eks.Options)) (*eks.DeleteClusterOutput, error)

@@ -211,11 +211,15 @@ func TestDeleteWaitsForAnUpdateAndNamesHolders(t *testing.T) {
 		busy := &types.ResourceInUseException{Message: aws.String("Cannot delete because cluster currently has an update in progress")}
 		f.errs["DeleteCluster"] = []error{busy, busy, busy}
 		f.groups = []string{"handmade"}
+		start := time.Now()
 		err := c.Delete(t.Context(), quiet)
 		if err == nil || !strings.Contains(err.Error(), "node group handmade") {
 			t.Errorf("error %v", err)
 		}
-		f.groups = nil
+		if waited := time.Since(start); waited > time.Minute {
+			t.Errorf("it waited %s for a node group that stays", waited)
+		}
+		f.groups = []string{"leaving"}
 		if err := c.Delete(t.Context(), quiet); err != nil {
 			t.Error(err)
 		}

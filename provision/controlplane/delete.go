@@ -97,11 +97,17 @@ func (c *Cluster) settle(ctx context.Context, p engine.Progress) error {
 }
 
 // requestDelete asks EKS to delete the cluster. EKS refuses while node groups
-// are there or an update runs; both are waited for, an update longer.
+// are there or an update runs. An update is waited for, and node groups that are
+// on their way out; one that stays is somebody else's.
 func (c *Cluster) requestDelete(ctx context.Context) error {
 	start := time.Now()
+	var holders []string
 	inUse := func(err error) bool {
-		return cloud.IsBusy(err) || cloud.IsDependency(err) && time.Since(start) < inUseLimit
+		if cloud.IsBusy(err) || !cloud.IsDependency(err) {
+			return cloud.IsBusy(err)
+		}
+		holders = c.holders(ctx)
+		return len(holders) == 0 && time.Since(start) < inUseLimit
 	}
 	err := cloud.RetryWhile(ctx, busyLimit, inUse, func(ctx context.Context) error {
 		_, err := c.api.DeleteCluster(ctx, &eks.DeleteClusterInput{Name: aws.String(c.Name())})
@@ -115,21 +121,24 @@ func (c *Cluster) requestDelete(ctx context.Context) error {
 	if c.protected() && errors.As(err, &e) { // switched on since Deletable was asked
 		e.Hint = c.unprotectHint()
 	}
-	if holders := c.holders(ctx); cloud.IsDependency(err) && len(holders) > 0 && errors.As(err, &e) {
+	if len(holders) > 0 && errors.As(err, &e) {
 		e.Message += " It holds " + strings.Join(holders, ", ") + "."
 		e.Hint = "delete what aicluster did not make, then run 'aicluster teardown' again"
 	}
 	return err
 }
 
-// holders names what keeps a cluster from being deleted. It adds to an error, so
-// that a failure to read it is of no interest.
+// holders names what keeps a cluster from being deleted and is not being deleted
+// itself. A failure to read it is of no interest: then nothing is known.
 func (c *Cluster) holders(ctx context.Context) []string {
 	var names []string
 	groups, err := c.api.ListNodegroups(ctx, &eks.ListNodegroupsInput{ClusterName: aws.String(c.Name())})
 	if err == nil {
 		for _, name := range groups.Nodegroups {
-			names = append(names, "node group "+name)
+			out, err := c.api.DescribeNodegroup(ctx, &eks.DescribeNodegroupInput{ClusterName: aws.String(c.Name()), NodegroupName: &name})
+			if err == nil && out.Nodegroup.Status != types.NodegroupStatusDeleting {
+				names = append(names, "node group "+name)
+			}
 		}
 	}
 	profiles, err := c.api.ListFargateProfiles(ctx, &eks.ListFargateProfilesInput{ClusterName: aws.String(c.Name())})

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -195,6 +196,16 @@ func (f *fakeEKS) TagResource(_ context.Context, in *eks.TagResourceInput, _ ...
 
 func (f *fakeEKS) ListNodegroups(context.Context, *eks.ListNodegroupsInput, ...func(*eks.Options)) (*eks.ListNodegroupsOutput, error) {
 	return &eks.ListNodegroupsOutput{Nodegroups: f.groups}, nil
+}
+
+// DescribeNodegroup answers that a group is being deleted when its name says so;
+// it is gone at the next look.
+func (f *fakeEKS) DescribeNodegroup(_ context.Context, in *eks.DescribeNodegroupInput, _ ...func(*eks.Options)) (*eks.DescribeNodegroupOutput, error) {
+	status := types.NodegroupStatusActive
+	if strings.HasPrefix(*in.NodegroupName, "leaving") {
+		status, f.groups = types.NodegroupStatusDeleting, nil
+	}
+	return &eks.DescribeNodegroupOutput{Nodegroup: &types.Nodegroup{Status: status}}, nil
 }
 
 func (f *fakeEKS) ListFargateProfiles(context.Context, *eks.ListFargateProfilesInput, ...func(*eks.Options)) (*eks.ListFargateProfilesOutput, error) {

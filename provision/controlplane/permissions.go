@@ -15,10 +15,12 @@ func onCluster(s cloud.Site, kind string, actions ...string) cloud.Permission {
 
 // Permissions implements [cloud.Permitted].
 func (c *Cluster) Permissions(s cloud.Site) []cloud.Permission {
-	return []cloud.Permission{onCluster(s, "",
-		"eks:CreateCluster", "eks:DeleteCluster", "eks:DescribeCluster", "eks:DescribeUpdate", "eks:TagResource",
-		"eks:UpdateClusterConfig", "eks:UpdateClusterVersion", "eks:ListNodegroups", "eks:ListFargateProfiles",
-	)}
+	return []cloud.Permission{
+		onCluster(s, "",
+			"eks:CreateCluster", "eks:DeleteCluster", "eks:DescribeCluster", "eks:DescribeUpdate", "eks:TagResource",
+			"eks:UpdateClusterConfig", "eks:UpdateClusterVersion"),
+		onCluster(s, "nodegroup", "eks:ListNodegroups", "eks:DescribeNodegroup", "eks:ListFargateProfiles"), // what holds it
+	}
 }
 
 // VersionPermissions is what [Versions] needs.

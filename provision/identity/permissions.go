@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"slices"
 	"strings"
 
 	"aicluster/provision/cloud"
@@ -47,12 +46,9 @@ func (r *Role) Permissions(s cloud.Site) []cloud.Permission {
 	if len(r.spec.Inline) > 0 {
 		list = append(list, cloud.Permission{Sid: "WriteRolePolicies", Resources: []string{s.IAM("role/" + r.spec.Name)}, Actions: []string{"iam:PutRolePolicy"}})
 	}
-	if slices.Contains(r.spec.PassedTo, ec2Service) { // EKS keeps it in an instance profile for each node group
-		list = append(list, cloud.Permission{
-			Sid: "LeaveInstanceProfiles", Resources: []string{s.IAM("instance-profile/eks-*")}, Actions: []string{"iam:RemoveRoleFromInstanceProfile"},
-		})
-	}
-	return list
+	return append(list, cloud.Permission{ // in which EKS keeps the role of nodes
+		Sid: "LeaveInstanceProfiles", Resources: []string{s.IAM("instance-profile/eks-*")}, Actions: []string{"iam:RemoveRoleFromInstanceProfile"},
+	})
 }
 
 // Permissions implements [cloud.Permitted].

@@ -122,7 +122,7 @@ func NodeRole(b *blueprints.Blueprint) RoleSpec {
 		Name:     roleName(b, "nodes"),
 		Region:   b.Metadata.Region,
 		Trust:    trustService(ec2Service, "sts:AssumeRole"),
-		PassedTo: []string{eksService, ec2Service},
+		PassedTo: []string{eksService},
 		ManagedPolicies: []string{
 			"AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy",
 			"AmazonEC2ContainerRegistryPullOnly", "AmazonSSMManagedInstanceCore",

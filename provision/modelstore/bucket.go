@@ -43,7 +43,7 @@ func NewBucket(api API, owner cloud.Owner, b *blueprints.Blueprint) *Bucket {
 // the cluster's name.
 func NewNamedBucket(api API, owner cloud.Owner, region, name string) *Bucket {
 	b := &Bucket{api: api, owner: owner, region: region, name: name}
-	b.settings = []setting{b.publicAccess(), b.ownership(), b.tlsOnly(), b.encryption(), b.lifecycle(), b.tags()}
+	b.settings = []setting{b.publicAccess(), b.ownership(), b.tlsOnly(), b.lifecycle(), b.tags()}
 	return b
 }
 

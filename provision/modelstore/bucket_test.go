@@ -71,12 +71,12 @@ func TestBucketSettingsAreRepairedAndOthersKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	live := api.buckets[bucketName]
-	live.public, live.encryption, live.ownership = nil, nil, ""
+	live.public, live.ownership = nil, ""
 	live.policy = `{"Version":"2012-10-17","Statement":{"Sid":"Theirs","Effect":"Allow","Principal":{"AWS":"arn:x"},"Action":"s3:GetObject","Resource":"*"}}`
 	live.lifecycle = []types.LifecycleRule{{ID: aws.String("theirs"), Status: types.ExpirationStatusEnabled}}
 	live.tags = map[string]string{"aicluster/cluster": "demo", "theirs": "x"}
 	o := observe(t, b)
-	if got := fields(o); got != "public access block, object ownership, TLS-only policy, default encryption, lifecycle, metadata.tags.team" {
+	if got := fields(o); got != "public access block, object ownership, TLS-only policy, lifecycle, metadata.tags.team" {
 		t.Fatalf("changes %s", got)
 	}
 	if err := b.Apply(t.Context(), quiet); err != nil {

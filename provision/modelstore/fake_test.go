@@ -29,14 +29,13 @@ func quiet(string, ...any) {}
 
 // fakeBucket is a bucket with its settings and objects.
 type fakeBucket struct {
-	region     string
-	tags       map[string]string
-	public     *types.PublicAccessBlockConfiguration
-	ownership  types.ObjectOwnership
-	policy     string
-	encryption *types.ServerSideEncryptionConfiguration
-	lifecycle  []types.LifecycleRule
-	objects    map[string]fakeObject
+	region    string
+	tags      map[string]string
+	public    *types.PublicAccessBlockConfiguration
+	ownership types.ObjectOwnership
+	policy    string
+	lifecycle []types.LifecycleRule
+	objects   map[string]fakeObject
 }
 
 type fakeObject struct {
@@ -110,7 +109,6 @@ func (f *fakeS3) CreateBucket(_ context.Context, in *s3.CreateBucketInput, _ ...
 	// What S3 gives a new bucket.
 	on := aws.Bool(true)
 	b.public = &types.PublicAccessBlockConfiguration{BlockPublicAcls: on, BlockPublicPolicy: on, IgnorePublicAcls: on, RestrictPublicBuckets: on}
-	b.encryption = &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{{}}}
 	f.buckets[name] = b
 	return &s3.CreateBucketOutput{}, nil
 }
@@ -214,24 +212,6 @@ func (f *fakeS3) PutBucketPolicy(_ context.Context, in *s3.PutBucketPolicyInput,
 	defer f.lock("PutBucketPolicy")()
 	f.buckets[aws.ToString(in.Bucket)].policy = aws.ToString(in.Policy)
 	return &s3.PutBucketPolicyOutput{}, nil
-}
-
-func (f *fakeS3) GetBucketEncryption(_ context.Context, in *s3.GetBucketEncryptionInput, _ ...func(*s3.Options)) (*s3.GetBucketEncryptionOutput, error) {
-	defer f.lock("")()
-	b, err := f.bucket(in.Bucket)
-	if err == nil && b.encryption == nil {
-		err = failed(http.StatusNotFound, "ServerSideEncryptionConfigurationNotFoundError")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &s3.GetBucketEncryptionOutput{ServerSideEncryptionConfiguration: b.encryption}, nil
-}
-
-func (f *fakeS3) PutBucketEncryption(_ context.Context, in *s3.PutBucketEncryptionInput, _ ...func(*s3.Options)) (*s3.PutBucketEncryptionOutput, error) {
-	defer f.lock("PutBucketEncryption")()
-	f.buckets[aws.ToString(in.Bucket)].encryption = in.ServerSideEncryptionConfiguration
-	return &s3.PutBucketEncryptionOutput{}, nil
 }
 
 func (f *fakeS3) GetBucketLifecycleConfiguration(_ context.Context, in *s3.GetBucketLifecycleConfigurationInput, _ ...func(*s3.Options)) (*s3.GetBucketLifecycleConfigurationOutput, error) {

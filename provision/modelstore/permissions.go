@@ -18,9 +18,9 @@ func (b *Bucket) Permissions(s cloud.Site) []cloud.Permission {
 			Actions: []string{
 				"s3:CreateBucket", "s3:TagResource", "s3:DeleteBucket", "s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads",
 				"s3:GetBucketOwnershipControls", "s3:GetBucketPolicy", "s3:GetBucketPublicAccessBlock",
-				"s3:GetBucketTagging", "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration",
+				"s3:GetBucketTagging", "s3:GetLifecycleConfiguration",
 				"s3:PutBucketOwnershipControls", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock",
-				"s3:PutBucketTagging", "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration",
+				"s3:PutBucketTagging", "s3:PutLifecycleConfiguration",
 			},
 		},
 		{Sid: "SeedModels", Resources: []string{s.S3(b.name + "/*")}, Actions: []string{"s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"}},

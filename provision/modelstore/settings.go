@@ -142,27 +142,6 @@ func (d policyDocument) with(statement map[string]any) (string, error) {
 	return string(text), err
 }
 
-// encryption wants any default encryption; S3 itself gives new buckets SSE-S3.
-func (b *Bucket) encryption() setting {
-	return setting{"default encryption",
-		func(ctx context.Context) ([]engine.Change, error) {
-			out, err := b.api.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: aws.String(b.name)})
-			if err != nil && !absent(err) {
-				return nil, err
-			}
-			if err == nil && len(out.ServerSideEncryptionConfiguration.Rules) > 0 {
-				return nil, nil
-			}
-			return []engine.Change{{Wanted: string(types.ServerSideEncryptionAes256)}}, nil
-		},
-		func(ctx context.Context) error {
-			_, err := b.api.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{Bucket: aws.String(b.name),
-				ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{{
-					ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAes256}}}}})
-			return err
-		}}
-}
-
 // Parts of an upload that was cut off cost money and are seen by no listing.
 const (
 	lifecycleRuleID = "aicluster-abort-incomplete-uploads"

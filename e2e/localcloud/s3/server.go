@@ -55,8 +55,9 @@ type Options struct {
 	Details bool
 }
 
-// Target is what a call is about, for [Options].Guard. That asks once more, as
-// for TagResource, about a CreateBucket with tags.
+// Target is what a call is about, for [Options].Guard. That is asked once more
+// about calls that take a further permission, under an operation that takes that
+// one: see [Server.further].
 type Target struct{ Bucket, Key string }
 
 // Server is S3; it is an [http.Handler].
@@ -268,6 +269,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, q request, call w
 	case "CreateBucket":
 		s.createBucket(w, r, q, call)
 		return
+	case "DeleteObjects":
+		if err := s.checkVersions(r, call); err != nil {
+			err.write(w, r, q.bucket)
+			return
+		}
 	}
 	b, err := s.locate(q, call)
 	if err != nil {
@@ -371,6 +377,32 @@ func (s *Server) authenticated(r *http.Request) ([]byte, *apiError) {
 	return nil, errSignature
 }
 
+// further asks whether the caller of one operation may do another, too (S3 API
+// Reference, "Permissions" of CreateBucket and DeleteObjects).
+func (s *Server) further(ctx context.Context, call wire.Call, operation string) *apiError {
+	if s.opts.Guard == nil {
+		return nil
+	}
+	call.Operation = operation
+	if err := s.opts.Guard(ctx, call); err != nil {
+		return asAPIError(err)
+	}
+	return nil
+}
+
+// checkVersions asks for what the deletion of single versions takes besides.
+func (s *Server) checkVersions(r *http.Request, call wire.Call) *apiError {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxDocument))
+	if err != nil {
+		return &apiError{400, "RequestTimeout", err.Error()}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if !bytes.Contains(body, []byte("<VersionId>")) {
+		return nil
+	}
+	return s.further(r.Context(), call, "DeleteObjectVersion")
+}
+
 // createBucket lets the backend of the region make the bucket, after what S3
 // says of names that exist and of locations.
 func (s *Server) createBucket(w http.ResponseWriter, r *http.Request, q request, call wire.Call) {
@@ -381,12 +413,11 @@ func (s *Server) createBucket(w http.ResponseWriter, r *http.Request, q request,
 	if failed == nil {
 		failed = checkLocation(body, call.Region)
 	}
-	if failed == nil && hasTags(body) && s.opts.Guard != nil {
-		tagging := call
-		tagging.Operation = "TagResource"
-		if err := s.opts.Guard(r.Context(), tagging); err != nil {
-			failed = asAPIError(err)
-		}
+	if failed == nil && hasTags(body) {
+		failed = s.further(r.Context(), call, "TagResource")
+	}
+	if failed == nil && r.Header.Get("X-Amz-Object-Ownership") != "" {
+		failed = s.further(r.Context(), call, "PutBucketOwnershipControls")
 	}
 	s.mu.Lock()
 	b := s.buckets[q.bucket]

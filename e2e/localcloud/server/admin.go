@@ -23,6 +23,7 @@ const adminPath = "/_localcloud/"
 //	GET    /_localcloud/calls       what was called how often
 //	DELETE /_localcloud/calls       begins to count anew
 //	GET    /_localcloud/operations  what can be called, and whether it only reads
+//	GET    /_localcloud/permissions?role=NAME   what of a role's policies was used, and what they refused
 //	GET, POST, DELETE /_localcloud/faults     what goes wrong: read, add one, lift all
 //	DELETE /_localcloud/faults/NAME           lifts one
 func (c *Cloud) adminHandler() http.Handler {
@@ -43,6 +44,7 @@ func (c *Cloud) adminHandler() http.Handler {
 	mux.HandleFunc("GET "+adminPath+"operations", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, c.wire.Operations())
 	})
+	mux.HandleFunc("GET "+adminPath+"permissions", c.reportPermissions)
 	for _, path := range []string{adminPath + "faults", adminPath + "faults/{name}"} {
 		mux.Handle(path, c.faults.Handler(adminPath+"faults"))
 	}

@@ -50,17 +50,19 @@ func (c *Cloud) authorize(ctx context.Context, call wire.Call) error {
 		}
 		n.Context = keys
 		decision := c.services.iam.Decide(role, n.Request)
-		switch {
-		case decision == iamtypes.PolicyEvaluationDecisionTypeAllowed:
-		case n.refuse != nil:
-			return n.refuse
-		default:
-			d := wire.Denial{Action: n.Action, Resource: n.Resource, Explicit: decision == iamtypes.PolicyEvaluationDecisionTypeExplicitDeny}
-			if n.name != "" {
-				d.Resource = n.name
-			}
-			return c.wire.Denied(call, d)
+		if decision == iamtypes.PolicyEvaluationDecisionTypeAllowed {
+			c.usage.allow(role, c.services.iam.Used(role, n.Request))
+			continue
 		}
+		c.usage.deny(role, n.Request)
+		if n.refuse != nil {
+			return n.refuse
+		}
+		d := wire.Denial{Action: n.Action, Resource: n.Resource, Explicit: decision == iamtypes.PolicyEvaluationDecisionTypeExplicitDeny}
+		if n.name != "" {
+			d.Resource = n.name
+		}
+		return c.wire.Denied(call, d)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -47,18 +46,15 @@ func operator(t *testing.T, admin aws.Config, policy string) aws.Config {
 	return admin
 }
 
-// documentedPolicy is the policy of docs/iam.md for the cluster "demo".
-func documentedPolicy(t *testing.T) string {
+// leastPolicy is what aicluster iam-policy prints for the cluster "demo" in
+// [Region].
+func leastPolicy(t *testing.T) string {
 	t.Helper()
-	page, err := os.ReadFile("../../../docs/iam.md")
+	text, err := os.ReadFile("../../../cmd/aicluster/testdata/policy/whole.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := regexp.MustCompile("(?s)```json\n(.*?)```").FindSubmatch(page)
-	if block == nil {
-		t.Fatal("docs/iam.md has no policy")
-	}
-	return strings.NewReplacer("ACCOUNT", "111122223333", "REGION", Region, "CLUSTER", "demo", "BUCKET", "demo-models").Replace(string(block[1]))
+	return string(text)
 }
 
 // attempt is one call and how it must end: allowed, or refused for want of an
@@ -81,13 +77,13 @@ func try(t *testing.T, attempts []attempt) {
 	}
 }
 
-// The policy of docs/iam.md is enough for a cluster and its network, and for
-// nothing else.
-func TestDocumentedPolicy(t *testing.T) {
+// What aicluster iam-policy prints is enough for a cluster and its network, and
+// for nothing else.
+func TestLeastPolicy(t *testing.T) {
 	c, admin := startCloud(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cfg := operator(t, admin, documentedPolicy(t))
+	cfg := operator(t, admin, leastPolicy(t))
 	net, roles, clusters := ec2.NewFromConfig(cfg), iam.NewFromConfig(cfg), eks.NewFromConfig(cfg)
 	buckets, groups := s3sdk.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg)
 	tags := []ec2types.Tag{{Key: aws.String("team"), Value: aws.String("ml")}}
@@ -257,7 +253,7 @@ func TestDocumentedPolicy(t *testing.T) {
 	})
 }
 
-// What a call takes beyond itself, and conditions that the documented policy
+// What a call takes beyond itself, and conditions that the least policy
 // does not use.
 func TestConditions(t *testing.T) {
 	_, admin := startCloud(t)

@@ -36,7 +36,7 @@ func s3Needs(operation string, t s3.Target) []need {
 	switch {
 	case t.Bucket == "":
 		arn = "*"
-	case t.Key != "" || operation == "DeleteObjects":
+	case t.Key != "" || operation == "DeleteObjects", operation == "DeleteObjectVersion":
 		arn += "/" + t.Key
 	}
 	return needs("s3:"+action, nil, arn)

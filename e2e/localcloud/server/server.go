@@ -64,6 +64,7 @@ type Cloud struct {
 	internal wire.Key // the local cloud's own, for what EKS calls itself
 	calls    *callLog
 	recorder *recorder
+	usage    usage
 	faults   *faults.List
 	later    later.Queue // what faults do after a while
 	wire     *wire.Server
