@@ -59,6 +59,7 @@ func runScripts(t *testing.T, dir string, variables []string) {
 			"jsonpath":   cmdJSONPath,
 			"killplane":  cmdKillPlane,
 			"load":       cmdLoad,
+			"lbc":        cmdLBC,
 			"logging":    cmdLogging,
 			"modelfiles": cmdModelFiles,
 			"network":    cmdNetwork,
