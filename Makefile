@@ -75,6 +75,10 @@ e2e-referees: build ## boto3, the AWS CLI and botocore's models judge the local 
 	@python3 -m venv $(REFEREES) && $(REFEREES)/bin/pip install -q --disable-pip-version-check -r e2e/referees/requirements.txt
 	@PYTHONDONTWRITEBYTECODE=1 $(REFEREES)/bin/python e2e/referees/referees.py $(RECORDINGS)
 
+.PHONY: e2e-kind
+e2e-kind: build ## with a kind cluster behind EKS (needs Docker, kind and kubectl)
+	e2e/emulators/kind.sh
+
 .PHONY: bench-up
 bench-up: build ## up against the shortest time that AWS's own durations allow
 	go test -C e2e -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkUp$$' -benchtime 1x .

@@ -27,14 +27,16 @@ const usage = `localcloud stands in for AWS on this machine.
 
 Usage:
   localcloud serve --dir DIR [--speed N] [--profile FILE] [--addr HOST:PORT] [--faults FILE] [--record FILE]
+                   [--kubernetes KUBECONFIG]
         runs until it is signalled; when ready it has written DIR/env
   localcloud run [--dir DIR] [--speed N] [--profile FILE] [--faults FILE] [--record FILE] -- COMMAND [ARGUMENT...]
         runs a command with a local cloud around it and exits with its code
 
 A speed of N divides AWS's typical durations by N; a profile has those that are to
 be others. The faults' file says what goes wrong from the start; see
-docs/local-cloud.md. A record has one JSON document a line
-for every call: what was asked, and the status and error code of the answer.
+docs/local-cloud.md. A record has one JSON document a line for every call: what was
+asked, and the status and error code of the answer. With --kubernetes that
+Kubernetes stands behind the one cluster, such as a kind cluster.
 `
 
 func main() {
@@ -100,6 +102,7 @@ func newFlags(name string, o *server.Options) *flag.FlagSet {
 		return err
 	})
 	flags.StringVar(&o.Addr, "addr", "", "where to listen")
+	flags.StringVar(&o.Kubeconfig, "kubernetes", "", "kubeconfig of a Kubernetes to use")
 	flags.StringVar(&o.Record, "record", "", "file that every call is added to")
 	return flags
 }

@@ -82,7 +82,7 @@ func (s *Service) attachNetwork(c *cluster, subnets []ec2.Subnet) error {
 func (s *Service) startPlane(ctx context.Context, c *cluster) error {
 	plane, err := kube.Start(ctx, kube.Options{
 		Dir:     filepath.Join(s.opts.Dir, c.key.region, c.key.name),
-		Cluster: c.key.name, Version: *c.data.Version, Executable: s.opts.Executable,
+		Cluster: c.key.name, Version: *c.data.Version, Executable: s.opts.Executable, Kubeconfig: s.opts.Kubeconfig,
 		AuthURL: s.webhookURL(c.key), Clock: s.clock,
 		Issuer: *c.data.Identity.Oidc.Issuer, ServiceCIDR: *c.data.KubernetesNetworkConfig.ServiceIpv4Cidr,
 	})

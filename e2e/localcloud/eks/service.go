@@ -49,6 +49,9 @@ type Options struct {
 
 	// Dir is the folder under which every control plane has its own.
 	Dir string
+	// Kubeconfig is of a Kubernetes that runs already and stands behind the cluster,
+	// of which there can be one then; empty: each cluster gets its own.
+	Kubeconfig string
 	// Executable is what kube starts as a child; empty means this program.
 	Executable string
 	// BaseURL is the local cloud's own URL. Presigned STS requests in tokens must

@@ -47,6 +47,9 @@ func startChild(ctx context.Context, o Options) (*child, *rest.Config, error) {
 		if err != nil {
 			return nil, err
 		}
+		if o.Kubeconfig != "" {
+			return readKubeconfig(o.Kubeconfig)
+		}
 		return adminConfig(o.Dir, r.Port)
 	}()
 	if err != nil {
@@ -74,6 +77,7 @@ func spawn(o Options) (*child, error) {
 		"--name="+o.Cluster,
 		"--version="+o.Version,
 		"--auth-url="+o.AuthURL,
+		"--kubeconfig="+o.Kubeconfig,
 		"--issuer="+o.Issuer,
 		"--service-cidr="+o.ServiceCIDR,
 		"--speed="+strconv.FormatFloat(o.Clock.Speed(), 'g', -1, 64))

@@ -1,9 +1,11 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -385,4 +387,27 @@ func tainted(node *corev1.Node, key string) bool {
 		}
 	}
 	return false
+}
+
+// A Kubernetes that runs already takes nodes as one of our own, and stays.
+func TestBeside(t *testing.T) {
+	ctx := t.Context()
+	there := start(t, Options{Cluster: "there", Version: "1.35"})
+	c, err := Start(ctx, Options{Dir: t.TempDir(), Cluster: "lab", Version: "1.35", Executable: there.opts.Executable,
+		Kubeconfig: filepath.Join(there.opts.Dir, fileAdminConfig)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Endpoint() != there.Endpoint() || !bytes.Equal(c.CA(), there.CA()) {
+		t.Errorf("endpoint %s, wanted %s", c.Endpoint(), there.Endpoint())
+	}
+	if err := c.AddNode(ctx, p4d()); err != nil {
+		t.Error(err)
+	}
+	if err := c.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+	if _, err := there.Client().CoreV1().Nodes().Get(ctx, gpuNode, metav1.GetOptions{}); err != nil {
+		t.Errorf("after Stop: %v", err)
+	}
 }

@@ -49,6 +49,10 @@ type Options struct {
 	AuthURL string
 	// Executable is called with [Command]; empty means this process's own.
 	Executable string
+	// Kubeconfig is the administrator's of a Kubernetes that runs already, such as
+	// a kind cluster, and takes the place of a control plane of our own: only the
+	// kubelets are played. It keeps what is put there when Stop is called.
+	Kubeconfig string
 
 	// Clock gives the pods' start time and the speed; nil means speed 1.
 	Clock *clock.Clock

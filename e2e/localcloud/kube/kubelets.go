@@ -51,7 +51,7 @@ type kubelets struct {
 	nodes     cache.SharedIndexInformer
 	queue     workqueue.TypedRateLimitingInterface[string] // names of nodes
 
-	api *kubeletAPI
+	api *kubeletAPI // nil where the API server would not find it
 }
 
 func newKubelets(admin *rest.Config, c *clock.Clock) (*kubelets, error) {
@@ -81,8 +81,7 @@ func newKubelets(admin *rest.Config, c *clock.Clock) (*kubelets, error) {
 	if err := k.pods.AddIndexers(cache.Indexers{byNode: podNode}); err != nil {
 		return nil, err
 	}
-	k.api, err = newKubeletAPI(k.pods.GetStore(), k.nodes.GetStore())
-	return k, err
+	return k, nil
 }
 
 func podNode(obj any) ([]string, error) {
@@ -120,7 +119,9 @@ func (k *kubelets) run(ctx context.Context) error {
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return k.api.serve(ctx) })
+	if k.api != nil {
+		group.Go(func() error { return k.api.serve(ctx) })
+	}
 	group.Go(func() error { k.work(ctx); return nil })
 	return group.Wait()
 }

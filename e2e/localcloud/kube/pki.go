@@ -163,6 +163,15 @@ func adminConfig(dir string, port int) (*rest.Config, error) {
 	return c, nil
 }
 
+// readKubeconfig is the configuration in a kubeconfig, with its files read.
+func readKubeconfig(path string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", path)
+	if err != nil {
+		return nil, err
+	}
+	return config, rest.LoadTLSFiles(config)
+}
+
 // writeAdminConfig writes the admin's kubeconfig, which the controller manager
 // and the scheduler take, and which a person may use to look around.
 func writeAdminConfig(dir string, c *rest.Config) error {

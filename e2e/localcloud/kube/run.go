@@ -25,6 +25,7 @@ import (
 // settings are the hidden command's flags.
 type settings struct {
 	dir, name, authURL, issuer string
+	kubeconfig                 string
 	release                    Release
 	serviceCIDR                netip.Prefix
 	clock                      *clock.Clock
@@ -36,6 +37,7 @@ func parseSettings(args []string) (settings, error) {
 	flags.StringVar(&s.dir, "dir", "", "folder of the control plane")
 	flags.StringVar(&s.name, "name", "", "name of the cluster")
 	flags.StringVar(&s.authURL, "auth-url", "", "token webhook")
+	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "of a Kubernetes that runs already")
 	flags.StringVar(&s.issuer, "issuer", defaultIssuer, "issuer of service account tokens")
 	version := flags.String("version", "", "Kubernetes minor version")
 	cidr := flags.String("service-cidr", defaultServiceCIDR, "addresses of services")
@@ -86,12 +88,14 @@ func runControlPlane(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	ctx = klog.NewContext(ctx, klog.Background())
+	if s.kubeconfig != "" {
+		return runBeside(ctx, s, out)
+	}
 	// Relative paths from here on: a socket's path may have 107 bytes only.
 	if err := os.Chdir(s.dir); err != nil {
 		return err
 	}
-	ctx = klog.NewContext(ctx, klog.Background())
-
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -124,6 +128,9 @@ func runControlPlane(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if kubelets.api, err = newKubeletAPI(kubelets.pods.GetStore(), kubelets.nodes.GetStore()); err != nil {
+		return err
+	}
 	run("kube-apiserver", func(ctx context.Context) error { return runAPIServer(ctx, s, listener, kubelets.dial) })
 	run("ready", func(ctx context.Context) error {
 		if err := waitReady(ctx, admin); err != nil {
@@ -140,6 +147,25 @@ func runControlPlane(ctx context.Context, args []string, out io.Writer) error {
 	})
 	<-ctx.Done()
 	return context.Cause(ctx)
+}
+
+// runBeside plays the kubelets of a Kubernetes that runs already.
+func runBeside(ctx context.Context, s settings, out io.Writer) error {
+	admin, err := readKubeconfig(s.kubeconfig)
+	if err != nil {
+		return err
+	}
+	kubelets, err := newKubelets(admin, s.clock)
+	if err != nil {
+		return err
+	}
+	if err := waitReady(ctx, admin); err != nil {
+		return err
+	}
+	if err := json.NewEncoder(out).Encode(report{}); err != nil {
+		return err
+	}
+	return kubelets.run(ctx)
 }
 
 // prepareFiles writes what the components read from the current folder.

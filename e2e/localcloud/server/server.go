@@ -49,6 +49,8 @@ type Options struct {
 	Faults []faults.Fault
 	// Record is the file that every call is added to; empty means none.
 	Record string
+	// Kubeconfig is of a Kubernetes that runs already, for [kube.Options].
+	Kubeconfig string
 	// Executable is started for the hidden commands; empty means this program.
 	Executable string
 	// Log takes what the operator should know; nil means nothing.
@@ -95,6 +97,11 @@ func (o Options) withDefaults() (Options, error) {
 	var err error
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return o, err
+	}
+	if o.Kubeconfig != "" {
+		if o.Kubeconfig, err = filepath.Abs(o.Kubeconfig); err != nil {
+			return o, err
+		}
 	}
 	if o.Executable == "" {
 		if o.Executable, err = os.Executable(); err != nil {
