@@ -19,7 +19,7 @@ func (l *List) Before(ctx context.Context, w *wire.Server, c wire.Call) error {
 	case e.Kind == Throttle:
 		return w.Throttled(c)
 	case e.Kind == Error:
-		return e.answer()
+		return e.answer(w, c)
 	}
 	if c.TakeBody != nil {
 		if err := c.TakeBody(); err != nil {
@@ -29,21 +29,13 @@ func (l *List) Before(ctx context.Context, w *wire.Server, c wire.Call) error {
 	return l.hold(ctx, e, nil)
 }
 
-// answer is what an [Error] answers. A status alone stands for the code that
-// services have in common for it (the page "Common Errors" of each one's API
-// reference).
-func (f *Fault) answer() error {
-	code, message := f.Code, f.Message
-	switch {
-	case code != "":
-	case f.Status == http.StatusServiceUnavailable:
-		code, message = "ServiceUnavailable", cmp.Or(message, "The request has failed due to a temporary failure of the server.")
-	case f.Status >= http.StatusInternalServerError:
-		code, message = "InternalFailure", cmp.Or(message, "The request processing has failed because of an unknown error, exception or failure.")
-	default:
-		code = "ValidationError"
+// answer is what an [Error] answers. A status of 500 or above alone stands for the
+// service's own code and words.
+func (f *Fault) answer(w *wire.Server, c wire.Call) error {
+	if f.Code == "" && f.Status >= http.StatusInternalServerError {
+		return w.Troubled(c, f.Status, f.Message)
 	}
-	return &wire.Error{Code: code, Message: message, Status: cmp.Or(f.Status, http.StatusBadRequest)}
+	return &wire.Error{Code: cmp.Or(f.Code, "ValidationError"), Message: f.Message, Status: cmp.Or(f.Status, http.StatusBadRequest)}
 }
 
 // After comes after each call that succeeded and before it is answered. It

@@ -14,12 +14,13 @@ type apiError struct {
 }
 
 var (
-	errNoBucket     = &apiError{404, "NoSuchBucket", "The specified bucket does not exist"}
-	errMalformedXML = &apiError{400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"}
-	errAlreadyOwned = &apiError{409, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it."}
-	errAccessDenied = &apiError{403, "AccessDenied", "Access Denied"}
-	errNoSuchKeyID  = &apiError{403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."}
-	errSignature    = &apiError{403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your key and signing method."}
+	errNoBucket       = &apiError{404, "NoSuchBucket", "The specified bucket does not exist"}
+	errMalformedXML   = &apiError{400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"}
+	errAlreadyOwned   = &apiError{409, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it."}
+	errNotImplemented = &apiError{501, "NotImplemented", "A header you provided implies functionality that is not implemented."}
+	errAccessDenied   = &apiError{403, "AccessDenied", "Access Denied"}
+	errNoSuchKeyID    = &apiError{403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."}
+	errSignature      = &apiError{403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your key and signing method."}
 )
 
 func (e *apiError) write(w http.ResponseWriter, r *http.Request, bucket string) {

@@ -3,6 +3,7 @@ package s3
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,18 @@ func parseRequest(r *http.Request) request {
 		q.operation = objectOperation(r, query)
 	}
 	return q
+}
+
+// unserved are the subresources that S3 has and this one has not. Without the list
+// a request about one would pass for one about the bucket or its objects.
+var unserved = []string{
+	"abac", "analytics", "inventory", "intelligent-tiering", "metrics", "metadataConfiguration", "metadataTable", "metadataInventoryTable", "metadataJournalTable",
+	"restore", "select", "session", "torrent", "renameObject", "append",
+}
+
+// isServed tells whether a request names none of them.
+func isServed(query url.Values) bool {
+	return !slices.ContainsFunc(unserved, query.Has)
 }
 
 func bucketOperation(method string, query url.Values) (sub, operation string) {

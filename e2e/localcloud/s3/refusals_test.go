@@ -119,6 +119,8 @@ func TestRefused(t *testing.T) {
 		{"51 tags", tags(tags51...), 400, "BadRequest", "50"},
 		{"public access list", errOf(c.PutBucketAcl(ctx, &s3.PutBucketAclInput{Bucket: have, ACL: types.BucketCannedACLPublicRead})), 400, "AccessControlListNotSupported", "The bucket does not allow ACLs"},
 
+		{"subresource that is not here", errOf(c.PutBucketAnalyticsConfiguration(ctx, &s3.PutBucketAnalyticsConfigurationInput{Bucket: aws.String("fresh"), Id: aws.String("x"), AnalyticsConfiguration: &types.AnalyticsConfiguration{Id: aws.String("x"), StorageClassAnalysis: &types.StorageClassAnalysis{}}})), 501, "NotImplemented", "not implemented"},
+		{"list of them", errOf(c.ListBucketMetricsConfigurations(ctx, &s3.ListBucketMetricsConfigurationsInput{Bucket: have})), 501, "NotImplemented", "not implemented"},
 		{"no object", errOf(c.GetObject(ctx, &s3.GetObjectInput{Bucket: have, Key: aws.String("none")})), 404, "NoSuchKey", "The specified key does not exist."},
 		{"object that is there", put(s3.PutObjectInput{Bucket: have, Key: key, IfNoneMatch: aws.String("*")}), 412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"},
 		{"wrong checksum", put(s3.PutObjectInput{Bucket: have, Key: aws.String("sum"), ChecksumCRC32: aws.String("AAAAAA==")}), 400, "BadDigest", "did not match"},

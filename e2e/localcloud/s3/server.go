@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -53,6 +54,8 @@ type Options struct {
 	Observe func(wire.Call)
 	// Details lets Observe see the parts of each request, as [wire.Call].Params.
 	Details bool
+	// Log is told of operations that S3 has and this one has not; nil is for nobody.
+	Log *slog.Logger
 }
 
 // Target is what a call is about, for [Options].Guard. That is asked once more
@@ -82,6 +85,9 @@ type bucket struct {
 func New(o Options) (*Server, error) {
 	if len(o.Keys) == 0 {
 		return nil, errors.New("s3: no keys")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Executable == "" {
 		exe, err := os.Executable()
@@ -248,6 +254,11 @@ func (s *Server) answer(ctx context.Context, call wire.Call) {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, q request, call wire.Call) {
 	if call.Region == "" {
 		errAccessDenied.write(w, r, q.bucket) // nobody is allowed anything
+		return
+	}
+	if !isServed(r.URL.Query()) {
+		s.opts.Log.Warn("unknown operation", "service", "s3", "method", r.Method, "path", r.URL.Path, "query", r.URL.RawQuery)
+		errNotImplemented.write(w, r, q.bucket)
 		return
 	}
 	if s.opts.Guard != nil {

@@ -44,6 +44,7 @@ func newServices(c *Cloud) (*services, error) {
 	s.s3, err = s3.New(s3.Options{
 		Dir: c.path("s3"), Executable: c.opts.Executable, Wire: c.wire,
 		Keys:    []s3.Key{{ID: c.key.ID, Secret: c.key.Secret}},
+		Log:     c.opts.Log,
 		Guard:   c.guard,
 		Answer:  c.answer,
 		Observe: c.count, Details: c.opts.Record != "",

@@ -182,22 +182,6 @@ func EncodedFailure() string {
 	return rand.Text() + rand.Text() + "_" + rand.Text() + "-" + rand.Text()
 }
 
-// Throttled is the error for too many calls, as the service words it.
-func (s *Server) Throttled(c Call) error {
-	if c.Service == "s3" {
-		return &Error{Code: "SlowDown", Message: "Please reduce your request rate.", Status: http.StatusServiceUnavailable}
-	}
-	switch s.protocol(c.Service) {
-	case model.EC2:
-		return &Error{Code: "RequestLimitExceeded", Message: "Request limit exceeded.", Status: http.StatusServiceUnavailable}
-	case model.Query:
-		return &Error{Code: "Throttling", Message: "Rate exceeded"}
-	case model.REST:
-		return &Error{Code: "ThrottlingException", Message: "Rate exceeded", Status: http.StatusTooManyRequests}
-	}
-	return &Error{Code: "ThrottlingException", Message: "Rate exceeded"}
-}
-
 func (s *Server) protocol(service string) model.Protocol {
 	if m := s.table.Services[service]; m != nil {
 		return m.Protocol

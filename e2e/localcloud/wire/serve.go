@@ -78,7 +78,7 @@ func (x *exchange) run(ctx context.Context) (tree, error) {
 	x.call.Caller, x.call.ReadOnly = caller, x.op.ReadOnly()
 	h := x.server.handler(x.op)
 	if h == nil {
-		return nil, unknownOperation(x.service, x.op.Name, x.service.Version)
+		return nil, x.unknown(x.op.Name, x.service.Version)
 	}
 	in, err := x.decode()
 	if err != nil {
@@ -256,9 +256,16 @@ func (x *exchange) findOperation() error {
 
 func (x *exchange) found(name, version string) error {
 	if x.op == nil {
-		return unknownOperation(x.service, name, version)
+		return x.unknown(name, version)
 	}
 	return nil
+}
+
+// unknown is the error for an operation that is not here. What somebody needs and
+// AWS has is to be seen in the log, too.
+func (x *exchange) unknown(name, version string) error {
+	x.server.opts.Log.Warn("unknown operation", "service", x.service.Name, "operation", name, "method", x.r.Method, "path", x.r.URL.Path)
+	return unknownOperation(x.service, name, version)
 }
 
 func (x *exchange) decode() (tree, error) {
