@@ -44,7 +44,7 @@ type item struct {
 // they are gone; what counts is that the thing itself is still described.
 type kind struct {
 	resource types.ResourceType // in DescribeTags
-	byID     string             // the filter on ids
+	byID     string             // the filter on ids, or on our tag
 	byVPC    string             // the filter on VPCs; empty for what is in none
 	list     func(*Search, context.Context, []types.Filter) ([]item, error)
 }
@@ -60,9 +60,12 @@ var kinds = []kind{
 	{types.ResourceTypeSecurityGroup, "group-id", "vpc-id", (*Search).listGroups},
 	{types.ResourceTypeRouteTable, "route-table-id", "vpc-id", (*Search).listTables},
 	{types.ResourceTypeInternetGateway, "internet-gateway-id", "attachment.vpc-id", (*Search).listGateways},
-	{types.ResourceTypeVpcEndpoint, "vpc-endpoint-id", "vpc-id", (*Search).listEndpoints},
+	{types.ResourceTypeVpcEndpoint, tagFilter, "vpc-id", (*Search).listEndpoints},
 	{types.ResourceTypeLaunchTemplate, "", "", (*Search).listTemplates},
 }
+
+// tagFilter selects by our tag, for what nobody else makes in a cluster's name.
+const tagFilter = "tag:" + cloud.TagCluster
 
 // filterValues is how many values a filter takes (EC2 API, "Filter").
 const filterValues = 200
@@ -131,6 +134,9 @@ func (s *Search) ownVPCs(ctx context.Context) ([]string, error) {
 func (s *Search) listKind(ctx context.Context, k kind, ids, vpcs []string) ([]item, error) {
 	if k.byID == "" { // launch templates, which have no filter on ids
 		return k.list(s, ctx, nil)
+	}
+	if k.byID == tagFilter && len(ids) > 0 {
+		ids = []string{s.Cluster}
 	}
 	var all []item
 	for chunk := range slices.Chunk(ids, filterValues) {
