@@ -44,6 +44,7 @@ func runScripts(t *testing.T, dir string, variables []string) {
 			"account":    cmdAccount,
 			"aicluster":  cmdAicluster,
 			"brokengpus": cmdBrokenGPUs,
+			"budget":     cmdBudget,
 			"byhand":     cmdByHand,
 			"called":     cmdCalled,
 			"calls":      cmdCalls,

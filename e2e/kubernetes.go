@@ -14,8 +14,11 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -108,4 +111,32 @@ func cmdKillPlane(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	ts.Fatalf("the local cloud has no control plane of cluster %s", args[0])
+}
+
+// cmdBudget runs one pod that must not be evicted, as a careful user would have
+// it: "budget NAME" makes a Deployment and a disruption budget, and waits until
+// Kubernetes counts the pod.
+func cmdBudget(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: budget NAME")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), serviceWait)
+	defer cancel()
+	client, meta, one := kubernetesOf(ts), metav1.ObjectMeta{Name: args[0]}, intstr.FromInt32(1)
+	selector := &metav1.LabelSelector{MatchLabels: map[string]string{"app": args[0]}}
+	_, err := client.AppsV1().Deployments("default").Create(ctx, &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{
+		Selector: selector,
+		Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Labels: selector.MatchLabels},
+			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "busybox"}}},
+		},
+	}}, metav1.CreateOptions{})
+	ts.Check(err)
+	budgets := client.PolicyV1().PodDisruptionBudgets("default")
+	_, err = budgets.Create(ctx, &policyv1.PodDisruptionBudget{ObjectMeta: meta, Spec: policyv1.PodDisruptionBudgetSpec{MinAvailable: &one, Selector: selector}}, metav1.CreateOptions{})
+	ts.Check(err)
+	ts.Check(wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		got, err := budgets.Get(ctx, args[0], metav1.GetOptions{})
+		return err == nil && got.Status.CurrentHealthy == 1, err
+	}))
 }

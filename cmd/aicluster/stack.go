@@ -305,8 +305,10 @@ func (s *builder) addWorkloads(context.Context) error {
 
 // addModels: the bucket and the weights in it. They need no cluster.
 func (s *builder) addModels(ctx context.Context) error {
-	if s.options.lost {
-		return s.addFoundBuckets(ctx)
+	if s.options.teardown {
+		if err := s.addFoundBuckets(ctx); err != nil {
+			return err
+		}
 	}
 	if s.blueprint.Models == nil {
 		return nil

@@ -142,13 +142,17 @@ func (s *builder) goBefore(first, second interface {
 	second.Need(first)
 }
 
-// addFoundBuckets: with the blueprint, the bucket's name is lost, too.
+// addFoundBuckets: buckets of the cluster that the blueprint does not name, because
+// it did so once, or is lost.
 func (s *builder) addFoundBuckets(ctx context.Context) error {
 	names, err := s.discovery.buckets(ctx, s.owner, s.blueprint.Metadata.Region)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
+		if s.blueprint.Models != nil && s.blueprint.Models.Bucket == name {
+			continue
+		}
 		b := modelstore.NewNamedBucket(s.clients.S3, s.owner, s.blueprint.Metadata.Region, name)
 		b.DeleteModels = s.options.deleteModels
 		s.add(b)
