@@ -220,6 +220,7 @@ func IsPropagation(err error) bool {
 	s := err.Error()
 	for _, words := range []string{
 		"does not exist",
+		"Error Code: NoSuchEntity", // of a node role that IAM does not show yet
 		"Error in role params",
 		"could not be assumed because the trusted entity is not correct",
 		"doesn't have the Amazon EKS Managed Policies associated with it",

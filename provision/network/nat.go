@@ -193,16 +193,18 @@ func (n *natGateway) release(ctx context.Context, id string) error {
 // create asks for the gateway with a token that stays the same after a crash and
 // is new for each attempt.
 func (n *natGateway) create(ctx context.Context) error {
-	return cloud.Settled(ctx, func(ctx context.Context) error {
-		out, err := n.api.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{
-			SubnetId: &n.subnet.id, AllocationId: &n.address, ConnectivityType: types.ConnectivityTypePublic,
-			ClientToken:       aws.String(cloud.TokenOf(n.subnet.id, n.address, strconv.Itoa(n.attempts))),
-			TagSpecifications: n.spec(types.ResourceTypeNatgateway),
+	token := cloud.TokenOf(n.subnet.id, n.address, strconv.Itoa(n.attempts))
+	return cloud.WithToken(ctx, token, func(ctx context.Context, token string) error {
+		return cloud.Settled(ctx, func(ctx context.Context) error {
+			out, err := n.api.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{
+				SubnetId: &n.subnet.id, AllocationId: &n.address, ConnectivityType: types.ConnectivityTypePublic,
+				ClientToken: &token, TagSpecifications: n.spec(types.ResourceTypeNatgateway),
+			})
+			if err == nil {
+				n.made(aws.ToString(out.NatGateway.NatGatewayId))
+			}
+			return err
 		})
-		if err == nil {
-			n.made(aws.ToString(out.NatGateway.NatGatewayId))
-		}
-		return err
 	})
 }
 

@@ -87,7 +87,10 @@ func (a api) CreateVpcEndpoint(ctx context.Context, in *ec2.CreateVpcEndpointInp
 	if err != nil {
 		return nil, err
 	}
-	e, ok := r.endpoints.get(id)
+	e, ok, err := again(r.endpoints, id)
+	if err != nil {
+		return nil, err
+	}
 	if !ok {
 		if e, err = r.newEndpoint(in); err != nil {
 			return nil, err
@@ -129,7 +132,25 @@ func (r *region) newEndpoint(in *ec2.CreateVpcEndpointInput) (*endpoint, error) 
 		}
 		e.policy = *in.PolicyDocument
 	}
-	return e, nil
+	return e, r.roomForEndpoint(e)
+}
+
+// roomForEndpoint checks the quotas: of gateway endpoints per region and of
+// interface endpoints per VPC (VPC User Guide, "Amazon VPC quotas").
+func (r *region) roomForEndpoint(e *endpoint) error {
+	count, quota := 0, quotaGatewayEndpoints
+	for _, have := range r.endpoints.all() {
+		if have.kind == e.kind && (have.vpc == e.vpc || e.kind == types.VpcEndpointTypeGateway) {
+			count++
+		}
+	}
+	if e.kind == types.VpcEndpointTypeInterface {
+		quota = quotaInterfaceEndpoints
+	}
+	if r.reached(quota, count) {
+		return fail("VpcEndpointLimitExceeded", "The maximum number of VPC endpoints has been reached.")
+	}
+	return nil
 }
 
 // routeEndpoint adds the endpoint's route to tables, to all of them or none.
@@ -160,6 +181,10 @@ func (r *region) routeEndpoint(e *endpoint, tables []string) error {
 
 // placeEndpoint gives an interface endpoint its interfaces, one per zone.
 func (a api) placeEndpoint(r *region, e *endpoint, in *ec2.CreateVpcEndpointInput) error {
+	v, _ := r.vpcs.get(e.vpc)
+	if private := in.PrivateDnsEnabled == nil || *in.PrivateDnsEnabled; private && (!v.dnsSupport || !v.dnsNames) {
+		return fail("InvalidParameter", "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true for %s", e.vpc)
+	}
 	groups, err := r.checkGroups(e.vpc, in.SecurityGroupIds)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func (r *region) newGroup(vpcID, name, description string) (*group, error) {
 	case !groupText.MatchString(name):
 		return nil, invalidValue("Value (%s) for parameter GroupName is invalid. Character sets beyond ASCII are not supported.", name)
 	case len(description) > 255 || !groupText.MatchString(description):
-		return nil, invalidValue("Value (%s) for parameter GroupDescription is invalid. Character sets beyond ASCII are not supported.", description)
+		return nil, invalidValue("Invalid security group description. Valid descriptions are strings less than 256 characters from the following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*")
 	case r.reached(quotaGroups, len(r.groups.order)):
 		return nil, fail("SecurityGroupLimitExceeded", "The maximum number of security groups has been reached.")
 	}

@@ -182,8 +182,20 @@ func checkInstanceIDs(r *region, ids []string) error {
 	return fail("InvalidInstanceID.NotFound", "The instance IDs '%s' do not exist", strings.Join(missing, ", "))
 }
 
+// checkPaged: "You cannot specify this parameter and the instance IDs parameter in
+// the same request" (API reference, DescribeInstances, "MaxResults").
+func checkPaged(ids []string, size *int32) error {
+	if len(ids) > 0 && size != nil {
+		return fail("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults")
+	}
+	return nil
+}
+
 // DescribeInstances lists instances by the call that started them.
 func (a api) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesInput) (*ec2.DescribeInstancesOutput, error) {
+	if err := checkPaged(in.InstanceIds, in.MaxResults); err != nil {
+		return nil, err
+	}
 	r := a.lock(ctx)
 	defer a.mu.Unlock()
 	if err := checkInstanceIDs(r, in.InstanceIds); err != nil {
@@ -270,6 +282,9 @@ func instanceFilters(reservation map[string]string) filters[types.Instance] {
 
 // DescribeInstanceStatus lists the health of running instances, or of all when asked.
 func (a api) DescribeInstanceStatus(ctx context.Context, in *ec2.DescribeInstanceStatusInput) (*ec2.DescribeInstanceStatusOutput, error) {
+	if err := checkPaged(in.InstanceIds, in.MaxResults); err != nil {
+		return nil, err
+	}
 	r := a.lock(ctx)
 	defer a.mu.Unlock()
 	if err := checkInstanceIDs(r, in.InstanceIds); err != nil {

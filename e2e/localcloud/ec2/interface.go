@@ -189,7 +189,10 @@ func (a api) CreateNetworkInterface(ctx context.Context, in *ec2.CreateNetworkIn
 	if err != nil {
 		return nil, err
 	}
-	e, ok := r.interfaces.get(id)
+	e, ok, err := again(r.interfaces, id)
+	if err != nil {
+		return nil, err
+	}
 	if !ok {
 		s, err := lookup(r.subnets, kindSubnet, in.SubnetId)
 		if err != nil {

@@ -231,6 +231,12 @@ func (s *Service) check(r *region, p *plan) error {
 	if err := p.checkInterfaces(); err != nil {
 		return err
 	}
+	if err := p.checkDisks(); err != nil {
+		return err
+	}
+	if err := p.checkOptions(); err != nil {
+		return err
+	}
 	class := types.UsageClassType(p.market)
 	if p.capacityBlock {
 		class = types.UsageClassTypeCapacityBlock
@@ -270,6 +276,12 @@ func (p *plan) checkInterfaces() error {
 		card := aws.ToInt32(n.NetworkCardIndex)
 		if card >= aws.ToInt32(net.MaximumNetworkCards) {
 			return invalidValue("Network card index %d is not valid for instance type %s.", card, name)
+		}
+		if n.DeviceIndex == nil {
+			return fail("InvalidParameterCombination", "Each network interface requires a device index.")
+		}
+		if n.AssociatePublicIpAddress != nil && *n.AssociatePublicIpAddress && len(p.data.NetworkInterfaces) > 1 {
+			return fail("InvalidParameterCombination", "The associatePublicIPAddress parameter cannot be specified when launching with multiple network interfaces.")
 		}
 		slot := fmt.Sprint(card, "/", aws.ToInt32(n.DeviceIndex))
 		if taken[slot] {

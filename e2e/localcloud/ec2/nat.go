@@ -77,7 +77,11 @@ func (a api) CreateNatGateway(ctx context.Context, in *ec2.CreateNatGatewayInput
 	if err != nil {
 		return nil, err
 	}
-	if n, ok := r.nats.get(id); ok {
+	n, ok, err := again(r.nats, id)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
 		out := n.output(r)
 		return &ec2.CreateNatGatewayOutput{NatGateway: &out, ClientToken: in.ClientToken}, nil
 	}

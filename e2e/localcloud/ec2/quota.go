@@ -19,6 +19,9 @@ const (
 	quotaRules      = "L-0EA8095F"
 	quotaInterfaces = "L-2AFB9258"
 	quotaRoutes     = "L-93826ACB"
+
+	quotaGatewayEndpoints   = "L-1B52E74A"
+	quotaInterfaceEndpoints = "L-29B6F2EB"
 )
 
 // quotas are those of an account whose vCPU limits were raised for GPU work;
@@ -40,6 +43,8 @@ func quotas() []Quota {
 		{"vpc", quotaGroups, "VPC security groups per Region", 2500, 2500, true},
 		{"vpc", quotaRules, "Inbound or outbound rules per security group", 60, 60, true},
 		{"vpc", quotaInterfaces, "Security groups per network interface", 5, 5, true},
+		{"vpc", quotaGatewayEndpoints, "Gateway VPC endpoints per Region", 20, 20, true},
+		{"vpc", quotaInterfaceEndpoints, "Interface VPC endpoints per VPC", 50, 50, true},
 		{"vpc", quotaRoutes, "Routes per route table", 500, 500, true},
 	}
 }

@@ -110,7 +110,10 @@ func (a api) CreateRouteTable(ctx context.Context, in *ec2.CreateRouteTableInput
 	if err != nil {
 		return nil, err
 	}
-	t, ok := r.routeTables.get(id)
+	t, ok, err := again(r.routeTables, id)
+	if err != nil {
+		return nil, err
+	}
 	if !ok {
 		v, err := lookup(r.vpcs, kindVPC, in.VpcId)
 		if err != nil {

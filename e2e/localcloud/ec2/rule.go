@@ -197,6 +197,11 @@ func ports(p types.IpPermission, egress bool) (rule, error) {
 
 func (r *region) peers(g *group, base rule, p types.IpPermission) ([]rule, error) {
 	var rules []rule
+	for _, text := range descriptions(p) {
+		if len(text) > 255 || !groupText.MatchString(text) {
+			return nil, invalidValue("Invalid rule description. Valid descriptions are strings less than 256 characters from the following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*")
+		}
+	}
 	add := func(description *string, set func(*rule)) {
 		x := base
 		x.description = aws.ToString(description)
@@ -208,16 +213,16 @@ func (r *region) peers(g *group, base rule, p types.IpPermission) ([]rule, error
 		if err != nil || !prefix.Addr().Is4() {
 			return nil, invalidValue("CIDR block %s is malformed", aws.ToString(v.CidrIp))
 		}
-		if prefix != prefix.Masked() {
-			return nil, invalidValue("CIDR block %s is not valid: host bits are set", *v.CidrIp)
-		}
-		add(v.Description, func(x *rule) { x.cidr = *v.CidrIp })
+		// "Amazon Web Services canonicalizes IPv4 and IPv6 CIDRs"
+		// (API reference, AuthorizeSecurityGroupIngress).
+		add(v.Description, func(x *rule) { x.cidr = prefix.Masked().String() })
 	}
 	for _, v := range p.Ipv6Ranges {
-		if prefix, err := netip.ParsePrefix(aws.ToString(v.CidrIpv6)); err != nil || !prefix.Addr().Is6() {
+		prefix, err := netip.ParsePrefix(aws.ToString(v.CidrIpv6))
+		if err != nil || !prefix.Addr().Is6() {
 			return nil, invalidValue("CIDR block %s is malformed", aws.ToString(v.CidrIpv6))
 		}
-		add(v.Description, func(x *rule) { x.cidr6 = *v.CidrIpv6 })
+		add(v.Description, func(x *rule) { x.cidr6 = prefix.Masked().String() })
 	}
 	for _, v := range p.PrefixListIds {
 		add(v.Description, func(x *rule) { x.list = aws.ToString(v.PrefixListId) })
@@ -233,6 +238,24 @@ func (r *region) peers(g *group, base rule, p types.IpPermission) ([]rule, error
 		add(v.Description, func(x *rule) { x.peer = other.id })
 	}
 	return rules, nil
+}
+
+// descriptions are the texts of all rules of a permission.
+func descriptions(p types.IpPermission) []string {
+	var texts []string
+	for _, v := range p.IpRanges {
+		texts = append(texts, aws.ToString(v.Description))
+	}
+	for _, v := range p.Ipv6Ranges {
+		texts = append(texts, aws.ToString(v.Description))
+	}
+	for _, v := range p.PrefixListIds {
+		texts = append(texts, aws.ToString(v.Description))
+	}
+	for _, v := range p.UserIdGroupPairs {
+		texts = append(texts, aws.ToString(v.Description))
+	}
+	return texts
 }
 
 func (a api) authorize(ctx context.Context, id *string, egress bool, ps []types.IpPermission, l legacy, specs []types.TagSpecification) ([]types.SecurityGroupRule, error) {

@@ -121,7 +121,13 @@ func templateData(in *types.RequestLaunchTemplateData) (types.ResponseLaunchTemp
 	if in.InstanceRequirements != nil && in.InstanceType != "" {
 		return data, fail("InvalidParameterCombination", "InstanceType and InstanceRequirements cannot be used together.")
 	}
+	if p := in.IamInstanceProfile; p != nil && p.Arn != nil && p.Name != nil {
+		return data, fail("InvalidParameterCombination", "'iamInstanceProfile.name' may not be used in combination with 'iamInstanceProfile.arn'")
+	}
 	for _, spec := range in.TagSpecifications {
+		if !slices.Contains(templateTagged(), spec.ResourceType) {
+			return data, invalidValue("'%s' is not a valid taggable resource type for this operation.", spec.ResourceType)
+		}
 		if _, err := checkTags(spec.Tags, nil); err != nil {
 			return data, err
 		}
@@ -136,6 +142,12 @@ func templateData(in *types.RequestLaunchTemplateData) (types.ResponseLaunchTemp
 	return data, nil
 }
 
+// templateTagged are what a template's instances may bring with them, tagged
+// (RequestLaunchTemplateData, "TagSpecifications").
+func templateTagged() []types.ResourceType {
+	return []types.ResourceType{types.ResourceTypeInstance, types.ResourceTypeVolume, types.ResourceTypeNetworkInterface, types.ResourceTypeSpotInstancesRequest, types.ResourceTypeElasticGpu}
+}
+
 // checkUserData: base64, and no more than 16 KB when decoded.
 func checkUserData(text string) error {
 	raw, err := base64.StdEncoding.DecodeString(text)
@@ -148,6 +160,13 @@ func checkUserData(text string) error {
 	return nil
 }
 
+// Limits of the page "Restrictions for Amazon EC2 launch templates". It gives no
+// error codes; these two are a guess.
+const (
+	maxTemplates = 5000
+	maxVersions  = 10000
+)
+
 var templateName = regexp.MustCompile(`^[a-zA-Z0-9().\-/_]{3,128}$`)
 
 func (r *region) addTemplate(name, createdBy, description string, in *types.RequestLaunchTemplateData) (*template, error) {
@@ -158,6 +177,9 @@ func (r *region) addTemplate(name, createdBy, description string, in *types.Requ
 		if t.name == name {
 			return nil, fail("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
 		}
+	}
+	if len(r.templates.order) >= maxTemplates {
+		return nil, fail("LaunchTemplateLimitExceeded", "The maximum number of launch templates (%d) has been reached.", maxTemplates)
 	}
 	data, err := templateData(in)
 	if err != nil {
@@ -181,7 +203,10 @@ func (a api) CreateLaunchTemplate(ctx context.Context, in *ec2.CreateLaunchTempl
 	if err != nil {
 		return nil, err
 	}
-	t, ok := r.templates.get(id)
+	t, ok, err := again(r.templates, id)
+	if err != nil {
+		return nil, err
+	}
 	if !ok {
 		t, err = r.addTemplate(aws.ToString(in.LaunchTemplateName), wire.CallerOf(ctx).ARN, aws.ToString(in.VersionDescription), in.LaunchTemplateData)
 		if err != nil {
@@ -208,10 +233,15 @@ func (a api) CreateLaunchTemplateVersion(ctx context.Context, in *ec2.CreateLaun
 		return nil, err
 	}
 	if id != "" {
-		if v, err := t.version(id); err == nil {
-			out := t.versionOutput(v)
-			return &ec2.CreateLaunchTemplateVersionOutput{LaunchTemplateVersion: &out}, nil
+		v, err := t.version(id)
+		if err != nil {
+			return nil, errTokenSpent()
 		}
+		out := t.versionOutput(v)
+		return &ec2.CreateLaunchTemplateVersionOutput{LaunchTemplateVersion: &out}, nil
+	}
+	if len(t.versions) >= maxVersions {
+		return nil, fail("VersionLimitExceeded", "The maximum number of versions (%d) of launch template %s has been reached.", maxVersions, t.id)
 	}
 	data, err := templateData(in.LaunchTemplateData)
 	if err != nil {

@@ -116,6 +116,9 @@ func (a api) CreateVolume(ctx context.Context, in *ec2.CreateVolumeInput) (*ec2.
 	if in.Size == nil {
 		return nil, fail("MissingParameter", "The request must contain the parameter size or snapshotId")
 	}
+	if err := checkDisk(in.VolumeType, *in.Size, in.Iops, in.Throughput); err != nil {
+		return nil, err
+	}
 	v := newVolume(z, *in.Size, in.VolumeType)
 	v.encrypted = aws.ToBool(in.Encrypted)
 	v.iops, v.mibps = cmp.Or(aws.ToInt32(in.Iops), v.iops), cmp.Or(aws.ToInt32(in.Throughput), v.mibps)

@@ -12,16 +12,15 @@ import (
 
 	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/ec2"
+	"aicluster/e2e/localcloud/iam"
 )
 
 // checkClusterRole refuses a role that EKS could not work with, in the words
 // that the Terraform AWS provider waits on while IAM propagates.
 func (s *Service) checkClusterRole(cluster, roleARN string) error {
 	role, ok := s.opts.IAM.Role(roleARN)
-	// Created is in whole seconds.
-	fresh := ok && time.Since(role.Created) < s.clock.Duration(clock.IAMPropagation)+time.Second
 	switch {
-	case !ok || fresh && !s.opts.IAM.Propagated(roleARN):
+	case !ok || s.unknown(role):
 		return invalidParameter(cluster, "", "Role with arn: %s, could not be assumed because it does not exist or the trusted entity is not correct", roleARN)
 	case !role.Trusts("eks.amazonaws.com"):
 		return invalidParameter(cluster, "", "Role could not be assumed because the trusted entity is not correct")
@@ -29,6 +28,13 @@ func (s *Service) checkClusterRole(cluster, roleARN string) error {
 		return invalidParameter(cluster, "", "The provided role doesn't have the Amazon EKS Managed Policies associated with it. Please ensure the following policies [arn:aws:iam::aws:policy/AmazonEKSClusterPolicy] are attached ")
 	}
 	return nil
+}
+
+// unknown tells whether EKS does not know a role yet that IAM has: it was made a
+// moment ago. A role that was changed is known as it was.
+func (s *Service) unknown(role iam.Role) bool {
+	// Created is in whole seconds.
+	return time.Since(role.Created) < s.clock.Duration(clock.IAMPropagation)+time.Second && !s.opts.IAM.Propagated(role.ARN)
 }
 
 // barredZones have no EKS control plane

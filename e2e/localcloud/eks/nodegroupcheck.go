@@ -123,7 +123,7 @@ func checkRepair(cluster, nodegroup string, r *types.NodeRepairConfig) error {
 func (s *Service) checkNodeRole(cluster, nodegroup, roleARN string) error {
 	role, ok := s.opts.IAM.Role(roleARN)
 	switch {
-	case !ok:
+	case !ok || s.unknown(role):
 		return invalidParameter(cluster, nodegroup, "The role with name %s cannot be found. (Service: AmazonIdentityManagement; Status Code: 404; Error Code: NoSuchEntity)",
 			roleARN[strings.LastIndexByte(roleARN, '/')+1:])
 	case !role.Trusts("ec2.amazonaws.com") || !s.opts.IAM.Propagated(roleARN):
