@@ -32,7 +32,8 @@ of what is the cluster's:
 and what is nobody's any more, or somebody else's:
   upload          an upload to the bucket NAME was never finished
   interface       the VPC CNI left an interface
-  balancer        a load balancer with its target group, and a security group
+  balancer        a load balancer with its target group, and a security group that the nodes' lets in
+  volume          a volume whose claim is gone and that Kubernetes did not delete
   profile         an instance profile NAME still has the node role
   unprofile       that instance profile is gone
   nodegroup       somebody made the node group NAME
@@ -47,7 +48,7 @@ func cmdDrift(ts *testscript.TestScript, neg bool, args []string) {
 	d := newDrift(of(ts), args[1], args[2], append(args, "")[3])
 	kinds := map[string]func() error{
 		"tag": d.tag, "routes": d.routes, "endpoint": d.endpoint, "trust": d.trust, "rights": d.rights, "association": d.association,
-		"bucket": d.bucket, "upload": d.upload, "interface": d.leftInterface, "balancer": d.balancer, "profile": d.profile, "unprofile": d.unprofile,
+		"bucket": d.bucket, "upload": d.upload, "interface": d.leftInterface, "balancer": d.balancer, "volume": d.volume, "profile": d.profile, "unprofile": d.unprofile,
 		"nodegroup": d.nodegroup, "ungroup": d.ungroup, "role": d.role,
 	}
 	do := kinds[args[0]]

@@ -9,6 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 func ec2Filter(name, value string) types.Filter {
@@ -100,11 +103,14 @@ func (d drift) balancer() error {
 		return err
 	}
 	key, owned := "kubernetes.io/cluster/"+d.cluster, "owned"
-	_, err = d.ec2.CreateSecurityGroup(d.ctx, &ec2.CreateSecurityGroupInput{
+	made, err := d.ec2.CreateSecurityGroup(d.ctx, &ec2.CreateSecurityGroupInput{
 		GroupName: aws.String("k8s-elb-orphan"), Description: aws.String("Security group for Kubernetes ELB orphan"), VpcId: vpc,
 		TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeSecurityGroup, Tags: []types.Tag{{Key: &key, Value: &owned}}}},
 	})
 	if err != nil {
+		return err
+	}
+	if err := d.letIn(made.GroupId); err != nil {
 		return err
 	}
 	tags := []elbtypes.Tag{{Key: &key, Value: &owned}}
@@ -124,5 +130,45 @@ func (d drift) balancer() error {
 		LoadBalancerArn: balancer.LoadBalancers[0].LoadBalancerArn, Port: aws.Int32(80), Protocol: elbtypes.ProtocolEnumTcp,
 		DefaultActions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: group.TargetGroups[0].TargetGroupArn}},
 	})
+	return err
+}
+
+// letIn lets a load balancer's group into the one that EKS made for the cluster,
+// as its controller does for the nodes behind it.
+func (d drift) letIn(balancers *string) error {
+	wait := ec2.NewSecurityGroupExistsWaiter(d.ec2, func(o *ec2.SecurityGroupExistsWaiterOptions) { o.MinDelay, o.MaxDelay = natPoll, natPoll })
+	if err := wait.Wait(d.ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{*balancers}}, natLimit); err != nil {
+		return err
+	}
+	groups, err := d.ec2.DescribeSecurityGroups(d.ctx, &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{ec2Filter("tag:aws:eks:cluster-name", d.cluster)}})
+	if err != nil {
+		return err
+	}
+	if len(groups.SecurityGroups) == 0 {
+		return errors.New(d.cluster + " has no security group of EKS's")
+	}
+	_, err = d.ec2.AuthorizeSecurityGroupIngress(d.ctx, &ec2.AuthorizeSecurityGroupIngressInput{
+		GroupId:       groups.SecurityGroups[0].GroupId,
+		IpPermissions: []types.IpPermission{{IpProtocol: aws.String("-1"), UserIdGroupPairs: []types.UserIdGroupPair{{GroupId: balancers}}}},
+	})
+	return err
+}
+
+// volume leaves an EBS volume whose claim is gone, and which Kubernetes was to
+// delete and did not.
+func (d drift) volume() error {
+	id, err := hand{ctx: d.ctx, f: d.fixture, region: d.region, cluster: d.cluster}.volume()
+	if err != nil {
+		return err
+	}
+	_, err = kubernetesOf(d.TestScript).CoreV1().PersistentVolumes().Create(d.ctx, &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: "pvc-left-over"},
+		Spec: corev1.PersistentVolumeSpec{
+			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimDelete,
+			AccessModes:                   []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("20Gi")},
+			PersistentVolumeSource:        corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "ebs.csi.aws.com", VolumeHandle: id}},
+		},
+	}, metav1.CreateOptions{})
 	return err
 }
