@@ -74,7 +74,8 @@ func (l *LogGroup) Observe(ctx context.Context) (engine.Observation, error) {
 		return engine.Observation{}, cloud.Wrap(l.ID(), "reading whose log group it is", err)
 	}
 	if !ours {
-		obs.Keep = "it was there before this cluster: it does not carry the tag " + cloud.TagCluster
+		obs.Keep = "it does not carry the tag " + cloud.TagCluster + ": an earlier cluster of this name wrote to it, or EKS after the cluster was gone; " +
+			"'aws logs delete-log-group --log-group-name " + l.name() + "' deletes it"
 		return obs, nil
 	}
 	if !l.wanted {
