@@ -29,7 +29,7 @@ func (s *session) judge(ctx context.Context, r *engine.Receipt, progress ui.Prog
 	tell(engine.Started, "")
 	found, err := s.search().Settled(ctx,
 		func(t orphans.Thing) bool {
-			return len(r.Left) > 0 || keepFound(t, s.deleteModels) != "" || accountedFor(*r, t)
+			return len(r.Left) > 0 || keepFound(*r, t, s.deleteModels) != "" || accountedFor(*r, t)
 		},
 		func(t orphans.Thing) { tell(engine.Running, "waiting for "+t.Name()+" to go") })
 	for _, t := range found {
@@ -73,7 +73,7 @@ func enter(r *engine.Receipt, t orphans.Thing, deleteModels bool) {
 			return
 		}
 	}
-	line := engine.ReceiptLine{Resource: t.Name(), Detail: strings.TrimSuffix(t.ID+", "+t.Detail, ", "), Reason: keepFound(t, deleteModels), CostPerHour: t.CostPerHour, Remove: t.Remove}
+	line := engine.ReceiptLine{Resource: t.Name(), Detail: strings.TrimSuffix(t.ID+", "+t.Detail, ", "), Reason: keepFound(*r, t, deleteModels), CostPerHour: t.CostPerHour, Remove: t.Remove}
 	if line.Reason != "" {
 		r.Kept = append(r.Kept, line)
 		return
@@ -84,11 +84,14 @@ func enter(r *engine.Receipt, t orphans.Thing, deleteModels bool) {
 }
 
 // keepFound says why a teardown leaves a thing alone that only the search knows;
-// empty if it does not.
-func keepFound(t orphans.Thing, deleteModels bool) string {
+// empty if it does not, as with a volume that it has deleted and AWS still shows.
+func keepFound(r engine.Receipt, t orphans.Thing, deleteModels bool) string {
+	deleted := slices.ContainsFunc(r.Deleted, func(l engine.ReceiptLine) bool { return about(l, t) })
 	switch {
 	case t.Foreign:
 		return "it is not this cluster's: " + t.Why
+	case deleted:
+		return ""
 	case t.Data && !(t.Kind == "bucket" && deleteModels):
 		return "it holds data of the cluster's: " + t.Why
 	}

@@ -9,7 +9,7 @@ import (
 
 func TestTheSearchCompletesTheReceipt(t *testing.T) {
 	base := engine.Receipt{
-		Deleted: []engine.ReceiptLine{{Resource: "nat-gateway/us-west-2a", Detail: "nat-1, eipalloc-1"}},
+		Deleted: []engine.ReceiptLine{{Resource: "nat-gateway/us-west-2a", Detail: "nat-1, eipalloc-1"}, {Resource: "volume/vol-1", Detail: "vol-1, 20 GiB"}},
 		Kept:    []engine.ReceiptLine{{Resource: "bucket/weights", Detail: "s3://weights", Reason: "holds model weights"}},
 		Left:    []engine.ReceiptLine{{Resource: "vpc/demo", Detail: "vpc-1, 10.42.0.0/16", Reason: "not tried"}},
 	}
@@ -19,15 +19,16 @@ func TestTheSearchCompletesTheReceipt(t *testing.T) {
 		kept, left   int
 		deleted      int
 	}{
-		"what is kept already":               {thing: orphans.Thing{Kind: "bucket", ID: "weights", Data: true}, deleted: 1, kept: 1, left: 1},
-		"what is left already":               {thing: orphans.Thing{Kind: "vpc", ID: "vpc-1"}, deleted: 1, kept: 1, left: 1},
-		"what nobody knew of":                {thing: orphans.Thing{Kind: "network-interface", ID: "eni-1"}, deleted: 1, kept: 1, left: 2},
-		"what was called deleted":            {thing: orphans.Thing{Kind: "elastic-ip", ID: "eipalloc-1"}, deleted: 0, kept: 1, left: 2},
-		"somebody else's":                    {thing: orphans.Thing{Kind: "instance", ID: "i-1", Foreign: true}, deleted: 1, kept: 2, left: 1},
-		"data":                               {thing: orphans.Thing{Kind: "snapshot", ID: "snap-1", Data: true}, deleted: 1, kept: 2, left: 1},
-		"another bucket, kept":               {thing: orphans.Thing{Kind: "bucket", ID: "old", Data: true}, deleted: 1, kept: 2, left: 1},
-		"another bucket, with the models":    {thing: orphans.Thing{Kind: "bucket", ID: "old", Data: true}, deleteModels: true, deleted: 1, kept: 1, left: 2},
-		"an id that another one begins with": {thing: orphans.Thing{Kind: "vpc", ID: "vpc-"}, deleted: 1, kept: 1, left: 2},
+		"what is kept already":               {thing: orphans.Thing{Kind: "bucket", ID: "weights", Data: true}, deleted: 2, kept: 1, left: 1},
+		"what is left already":               {thing: orphans.Thing{Kind: "vpc", ID: "vpc-1"}, deleted: 2, kept: 1, left: 1},
+		"what nobody knew of":                {thing: orphans.Thing{Kind: "network-interface", ID: "eni-1"}, deleted: 2, kept: 1, left: 2},
+		"what was called deleted":            {thing: orphans.Thing{Kind: "elastic-ip", ID: "eipalloc-1"}, deleted: 1, kept: 1, left: 2},
+		"data that was called deleted":       {thing: orphans.Thing{Kind: "volume", ID: "vol-1", Data: true}, deleted: 1, kept: 1, left: 2},
+		"somebody else's":                    {thing: orphans.Thing{Kind: "instance", ID: "i-1", Foreign: true}, deleted: 2, kept: 2, left: 1},
+		"data":                               {thing: orphans.Thing{Kind: "snapshot", ID: "snap-1", Data: true}, deleted: 2, kept: 2, left: 1},
+		"another bucket, kept":               {thing: orphans.Thing{Kind: "bucket", ID: "old", Data: true}, deleted: 2, kept: 2, left: 1},
+		"another bucket, with the models":    {thing: orphans.Thing{Kind: "bucket", ID: "old", Data: true}, deleteModels: true, deleted: 2, kept: 1, left: 2},
+		"an id that another one begins with": {thing: orphans.Thing{Kind: "vpc", ID: "vpc-"}, deleted: 2, kept: 1, left: 2},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
