@@ -200,6 +200,14 @@ func TestPermissions(t *testing.T) {
 			_, err := vpcs.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})
 			return err
 		}},
+		{"denied, as a dry run", "UnauthorizedOperation", func() error {
+			_, err := vpcs.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16"), DryRun: aws.Bool(true)})
+			return err
+		}},
+		{"allowed, as a dry run", "DryRunOperation", func() error {
+			_, err := vpcs.DescribeVpcs(t.Context(), &ec2.DescribeVpcsInput{DryRun: aws.Bool(true)})
+			return err
+		}},
 		{"denied, query", "AccessDenied", func() error { _, err := iam.NewFromConfig(cfg).ListRoles(t.Context(), nil); return err }},
 		{"denied, rest", "AccessDeniedException", func() error { _, err := eks.NewFromConfig(cfg).ListClusters(t.Context(), nil); return err }},
 		{"bucket allowed", "NoSuchBucket", func() error {
