@@ -14,7 +14,7 @@ class EKS:
             self.held.setdefault(kind, []).append(name)
 
     def read(self):
-        for kind in self.held.keys() - {"cluster", "nodegroup", "addon", "access-entry", "podidentityassociation"}:
+        for kind in self.held.keys() - {"cluster", "nodegroup", "addon", "access-entry", "podidentityassociation", "fargateprofile"}:
             self.w.disagree("referees", f"nothing reads eks/{kind}")
         return self.w.reads("eks", self.clusters) + self.w.reads("eks catalogue", self.catalogue)
 
@@ -38,7 +38,7 @@ class EKS:
             c = api.describe_cluster(name=name)["cluster"]
             w.expect(f"eks {name}", (name, f":cluster/{name}"), (c["name"], ":" + c["arn"].rsplit(":", 1)[1]))
             self.tagged(c["arn"], c.get("tags"))
-            for part in (self.nodegroups, self.addons, self.entries, self.associations, self.updates):
+            for part in (self.nodegroups, self.addons, self.entries, self.associations, self.profiles, self.updates):
                 count += w.reads(f"eks {part.__name__}", lambda: part(name))
         w.fails("eks", "describe_cluster", "ResourceNotFoundException", name="no-such")
         w.fails("eks", "list_nodegroups", "ResourceNotFoundException", clusterName="no-such")
@@ -106,6 +106,16 @@ class EKS:
                 w.expect(f"eks associations by {by}", [x for x in found if by.items() <= x.items()], got)
         w.fails("eks", "describe_pod_identity_association", "ResourceNotFoundException", clusterName=cluster, associationId="a-ffffffffffffffff0")
         return len(found)
+
+    def profiles(self, cluster):
+        w, names = self.w, self.listed("list_fargate_profiles", "fargateProfileNames", clusterName=cluster)
+        w.expect("eks Fargate profiles", self.of("fargateprofile", cluster), sorted(names))
+        for name in names:
+            p = self.api.describe_fargate_profile(clusterName=cluster, fargateProfileName=name)["fargateProfile"]
+            w.expect(f"eks Fargate profile {name}", (name, cluster), (p["fargateProfileName"], p["clusterName"]))
+            self.tagged(p["fargateProfileArn"], p.get("tags"))
+        w.fails("eks", "describe_fargate_profile", "ResourceNotFoundException", clusterName=cluster, fargateProfileName="no-such")
+        return len(names)
 
     def updates(self, cluster):
         w = self.w

@@ -68,6 +68,7 @@ func newService(c *clock.Clock, compute Compute, i *iam.Service) *Service {
 
 // Register adds the operations to w.
 func (s *Service) Register(w *wire.Server) {
+	w.Honours("autoscaling", "autoscaling", goFiles)
 	wire.Handle(w, "autoscaling", s.CreateAutoScalingGroup)
 	wire.Handle(w, "autoscaling", s.UpdateAutoScalingGroup)
 	wire.Handle(w, "autoscaling", s.DeleteAutoScalingGroup)

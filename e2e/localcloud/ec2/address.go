@@ -57,6 +57,9 @@ func (a api) AllocateAddress(ctx context.Context, in *ec2.AllocateAddressInput) 
 	if err != nil {
 		return nil, err
 	}
+	if in.Domain != "" && in.Domain != types.DomainTypeVpc { // EC2-Classic is no more
+		return nil, invalidValue("Value (%s) for parameter domain is invalid.", in.Domain)
+	}
 	r := a.lock(ctx)
 	defer a.mu.Unlock()
 	if r.reached(quotaAddresses, len(r.addresses.order)) {

@@ -117,9 +117,14 @@ func launchData(in *ec2.RunInstancesInput) (types.ResponseLaunchTemplateData, er
 	if len(in.NetworkInterfaces) > 0 && in.SubnetId != nil {
 		return data, fail("InvalidParameterCombination", "Network interfaces and an instance-level subnet ID may not be specified on the same request")
 	}
-	request := *in
-	request.TagSpecifications = nil // checked apart
-	text, err := json.Marshal(request)
+	// One by one, so that a member which launches do not heed is refused. Tags are
+	// checked apart.
+	text, err := json.Marshal(ec2.RunInstancesInput{
+		ImageId: in.ImageId, InstanceType: in.InstanceType, KeyName: in.KeyName, UserData: in.UserData, IamInstanceProfile: in.IamInstanceProfile,
+		NetworkInterfaces: in.NetworkInterfaces, SecurityGroupIds: in.SecurityGroupIds, Placement: in.Placement, BlockDeviceMappings: in.BlockDeviceMappings,
+		InstanceMarketOptions: in.InstanceMarketOptions, CapacityReservationSpecification: in.CapacityReservationSpecification,
+		MetadataOptions: in.MetadataOptions, Monitoring: in.Monitoring, EbsOptimized: in.EbsOptimized, DisableApiTermination: in.DisableApiTermination,
+	})
 	if err == nil {
 		err = json.Unmarshal(text, &data)
 	}

@@ -145,6 +145,12 @@ func (p *plan) overlay(over types.ResponseLaunchTemplateData) {
 	if over.Placement != nil {
 		d.Placement = over.Placement
 	}
+	if over.Monitoring != nil {
+		d.Monitoring = over.Monitoring
+	}
+	if over.EbsOptimized != nil {
+		d.EbsOptimized = over.EbsOptimized
+	}
 	if over.MetadataOptions != nil {
 		d.MetadataOptions = over.MetadataOptions
 	}

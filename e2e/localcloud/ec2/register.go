@@ -16,6 +16,7 @@ type api struct{ *Service }
 
 // Register adds EC2's operations to w.
 func (s *Service) Register(w *wire.Server) {
+	w.Honours("ec2", "ec2", goFiles)
 	a := api{s}
 	for _, register := range []func(*wire.Server, api){
 		registerZones, registerVPCs, registerSubnets, registerGateways, registerAddresses, registerNATs, registerRouteTables, registerEndpoints,

@@ -17,6 +17,7 @@ type reservation struct {
 	zone             zone
 	total            int32
 	targeted         bool
+	platform         types.CapacityReservationInstancePlatform
 	state            types.CapacityReservationState
 	created          time.Time
 	end              *time.Time
@@ -40,7 +41,7 @@ func (x *reservation) used(r *region) int32 {
 
 func (x *reservation) output(r *region) types.CapacityReservation {
 	out := types.CapacityReservation{
-		CapacityReservationId: aws.String(x.id), OwnerId: aws.String(account), InstanceType: aws.String(x.instanceType), InstancePlatform: types.CapacityReservationInstancePlatformLinuxUnix,
+		CapacityReservationId: aws.String(x.id), OwnerId: aws.String(account), InstanceType: aws.String(x.instanceType), InstancePlatform: x.platform,
 		CapacityReservationArn: aws.String("arn:aws:ec2:" + r.name + ":" + account + ":capacity-reservation/" + x.id),
 		AvailabilityZone:       aws.String(x.zone.name), AvailabilityZoneId: aws.String(x.zone.id), TotalInstanceCount: aws.Int32(x.total),
 		AvailableInstanceCount: aws.Int32(max(0, x.total-x.used(r))), State: x.state, CreateDate: aws.Time(x.created), StartDate: aws.Time(x.created),
@@ -84,7 +85,7 @@ func (a api) CreateCapacityReservation(ctx context.Context, in *ec2.CreateCapaci
 		return nil, err
 	}
 	x := &reservation{
-		id: newID("cr"), instanceType: name, zone: z, total: *in.InstanceCount, targeted: in.InstanceMatchCriteria == types.InstanceMatchCriteriaTargeted,
+		id: newID("cr"), instanceType: name, platform: in.InstancePlatform, zone: z, total: *in.InstanceCount, targeted: in.InstanceMatchCriteria == types.InstanceMatchCriteriaTargeted,
 		state: types.CapacityReservationStateActive, created: now(), end: in.EndDate,
 	}
 	r.reservations.add(x.id, x)

@@ -408,6 +408,7 @@ func (a api) ModifyLaunchTemplate(ctx context.Context, in *ec2.ModifyLaunchTempl
 	if err != nil {
 		return nil, err
 	}
+	_ = in.ClientToken // the same request again changes nothing
 	t.standard = v.number
 	out := t.output(r)
 	return &ec2.ModifyLaunchTemplateOutput{LaunchTemplate: &out}, nil

@@ -109,6 +109,13 @@ func (a api) CreateVolume(ctx context.Context, in *ec2.CreateVolumeInput) (*ec2.
 	}
 	r := a.lock(ctx)
 	defer a.mu.Unlock()
+	id, remember, err := r.repeated("CreateVolume", in.ClientToken, in)
+	if err != nil {
+		return nil, err
+	}
+	if v, ok := r.volumes.get(id); ok {
+		return volumeCreated(v.output(r)), nil
+	}
 	z, ok := findZone(r.name, cmp.Or(aws.ToString(in.AvailabilityZone), aws.ToString(in.AvailabilityZoneId)))
 	if !ok {
 		return nil, fail("InvalidZone.NotFound", "The zone '%s' does not exist.", aws.ToString(in.AvailabilityZone))
@@ -124,12 +131,16 @@ func (a api) CreateVolume(ctx context.Context, in *ec2.CreateVolumeInput) (*ec2.
 	v.iops, v.mibps = cmp.Or(aws.ToInt32(in.Iops), v.iops), cmp.Or(aws.ToInt32(in.Throughput), v.mibps)
 	r.volumes.add(v.id, v)
 	r.tags[v.id] = tags
-	out := v.output(r)
+	remember(v.id)
+	return volumeCreated(v.output(r)), nil
+}
+
+func volumeCreated(out types.Volume) *ec2.CreateVolumeOutput {
 	return &ec2.CreateVolumeOutput{
 		VolumeId: out.VolumeId, AvailabilityZone: out.AvailabilityZone, AvailabilityZoneId: out.AvailabilityZoneId, Size: out.Size, VolumeType: out.VolumeType,
 		State: types.VolumeStateCreating, Encrypted: out.Encrypted, CreateTime: out.CreateTime, Iops: out.Iops, Throughput: out.Throughput, Tags: out.Tags,
 		MultiAttachEnabled: out.MultiAttachEnabled, SnapshotId: out.SnapshotId,
-	}, nil
+	}
 }
 
 // CreateVolume makes a volume for another service, such as the EBS CSI driver.

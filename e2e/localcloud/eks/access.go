@@ -236,6 +236,7 @@ func (s *Service) UpdateAccessEntry(ctx context.Context, in *eks.UpdateAccessEnt
 	if *e.Type != "STANDARD" {
 		return nil, invalidParameter(*in.ClusterName, "", "The specified access entry type %s does not support kubernetesGroups or username.", *e.Type)
 	}
+	_ = in.ClientRequestToken // the same request again changes nothing
 	if in.KubernetesGroups != nil {
 		e.KubernetesGroups = in.KubernetesGroups
 	}

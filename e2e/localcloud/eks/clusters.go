@@ -53,6 +53,7 @@ type cluster struct {
 	nodegroups   map[string]*nodegroup
 	addons       map[string]*addon
 	fargate      map[string]*types.FargateProfile
+	fargateToken map[string]string // by profile: the request token that made it
 	entries      map[string]*entry
 	associations map[string]*types.PodIdentityAssociation
 	asked        map[string]request // that made the associations
@@ -174,7 +175,7 @@ func (s *Service) newCluster(region, caller string, in *eks.CreateClusterInput) 
 	issuer := fmt.Sprintf("https://oidc.eks.%s.amazonaws.com/id/%s", region, strings.ToUpper(short(32)))
 	return &cluster{
 		key: clusterKey{region, name}, creator: principal(caller), selfCNI: orBool(in.BootstrapSelfManagedAddons, true), request: requestOf(in.ClientRequestToken, in),
-		nodegroups: map[string]*nodegroup{}, addons: map[string]*addon{}, entries: map[string]*entry{}, fargate: map[string]*types.FargateProfile{},
+		nodegroups: map[string]*nodegroup{}, addons: map[string]*addon{}, entries: map[string]*entry{}, fargate: map[string]*types.FargateProfile{}, fargateToken: map[string]string{},
 		associations: map[string]*types.PodIdentityAssociation{}, asked: map[string]request{}, nodes: map[string]string{},
 		data: types.Cluster{
 			Name: in.Name, Arn: aws.String(arn(region, "cluster/"+name)), CreatedAt: now(),

@@ -58,7 +58,11 @@ func (s *Service) CreateFargateProfile(ctx context.Context, in *eks.CreateFargat
 	if err != nil {
 		return nil, err
 	}
+	token := deref(in.ClientRequestToken)
 	switch {
+	case c.fargate[name] != nil && token != "" && c.fargateToken[name] == token:
+		again := *c.fargate[name]
+		return &eks.CreateFargateProfileOutput{FargateProfile: &again}, nil
 	case c.fargate[name] != nil:
 		return nil, inUse(c.key.name, "", "A Fargate Profile already exists with this name in this cluster.")
 	case len(c.fargate) >= maxFargateProfiles: // words not found
@@ -69,7 +73,7 @@ func (s *Service) CreateFargateProfile(ctx context.Context, in *eks.CreateFargat
 		FargateProfileArn: aws.String(arn(c.key.region, "fargateprofile/"+c.key.name+"/"+name+"/"+uuid.NewString())),
 		Selectors:         in.Selectors, Subnets: in.Subnets, Tags: maps.Clone(in.Tags), CreatedAt: now(), Status: types.FargateProfileStatusCreating,
 	}
-	c.fargate[name] = p
+	c.fargate[name], c.fargateToken[name] = p, token
 	c.work.Go(func() {
 		if s.clock.Wait(c.ctx, clock.AddonCreate) != nil {
 			return
@@ -137,6 +141,7 @@ func (s *Service) DeleteFargateProfile(ctx context.Context, in *eks.DeleteFargat
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(c.fargate, *p.FargateProfileName)
+		delete(c.fargateToken, *p.FargateProfileName)
 	})
 	out := *p
 	return &eks.DeleteFargateProfileOutput{FargateProfile: &out}, nil

@@ -144,6 +144,7 @@ func (s *Service) UpdatePodIdentityAssociation(ctx context.Context, in *eks.Upda
 	if err != nil {
 		return nil, err
 	}
+	_ = in.ClientRequestToken // the same request again changes nothing
 	if in.RoleArn != nil {
 		a.RoleArn = in.RoleArn
 	}

@@ -389,10 +389,10 @@ func TestFargateProfiles(t *testing.T) {
 	a := settledAccount(t)
 	ctx, home := t.Context(), aws.String("home")
 	a.put("home", nil)
-	for _, name := range []string{"p", "q"} {
+	for _, name := range []string{"p", "q", "q"} { // the same token makes it once
 		must(a.eks.CreateFargateProfile(ctx, &ekssdk.CreateFargateProfileInput{
 			ClusterName: home, FargateProfileName: &name, PodExecutionRoleArn: aws.String(a.roles["fargate"]), Subnets: a.subnets,
-			Selectors: []types.FargateProfileSelector{{Namespace: aws.String("n")}},
+			Selectors: []types.FargateProfileSelector{{Namespace: aws.String("n")}}, ClientRequestToken: aws.String("token of " + name),
 		}))(t)
 	}
 	remove := func(name string) error {

@@ -124,6 +124,7 @@ func New(o Options) *Service {
 
 // Register adds the operations to w.
 func (s *Service) Register(w *wire.Server) {
+	w.Honours("eks", "eks", goFiles)
 	wire.Handle(w, "eks", s.CreateCluster)
 	wire.Handle(w, "eks", s.DescribeCluster)
 	wire.Handle(w, "eks", s.ListClusters)

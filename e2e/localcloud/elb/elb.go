@@ -50,6 +50,7 @@ func (s *Service) Close() { s.later.Close() }
 
 // Register adds the operations to w.
 func (s *Service) Register(w *wire.Server) {
+	w.Honours("elb", "elasticloadbalancing", goFiles)
 	handle(w, s.createLoadBalancer)
 	handle(w, s.describeLoadBalancers)
 	handle(w, s.deleteLoadBalancer)

@@ -51,6 +51,7 @@ func (s *Service) Close() { s.later.Close() }
 
 // Register adds the operations to w.
 func (s *Service) Register(w *wire.Server) {
+	w.Honours("elbv2", "elasticloadbalancingv2", goFiles)
 	registerBalancers(w, s)
 	registerTargets(w, s)
 	registerListeners(w, s)

@@ -57,6 +57,7 @@ type api struct{ *Service }
 
 // Register adds IAM's operations to w.
 func (s *Service) Register(w *wire.Server) {
+	w.Honours("iam", "iam", goFiles)
 	a := api{s}
 	registerRoles(w, a)
 	registerPolicies(w, a)

@@ -66,6 +66,7 @@ func New() *Service { return &Service{groups: map[key]*group{}} }
 
 // Register adds the operations to w.
 func (s *Service) Register(w *wire.Server) {
+	w.Honours("logs", "cloudwatchlogs", goFiles)
 	wire.Handle(w, "logs", s.createLogGroup)
 	wire.Handle(w, "logs", s.describeLogGroups)
 	wire.Handle(w, "logs", s.deleteLogGroup)

@@ -24,6 +24,7 @@ func New(e *ec2.Service) *Service { return &Service{ec2: e} }
 
 // Register adds the operations to w.
 func (s *Service) Register(w *wire.Server) {
+	w.Honours("servicequotas", "servicequotas", goFiles)
 	wire.Handle(w, "servicequotas", s.listServices)
 	wire.Handle(w, "servicequotas", s.getServiceQuota)
 	wire.Handle(w, "servicequotas", s.listServiceQuotas)

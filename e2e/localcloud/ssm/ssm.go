@@ -26,6 +26,7 @@ func New(e *ec2.Service) *Service { return &Service{ec2: e} }
 
 // Register adds the operations to w.
 func (s *Service) Register(w *wire.Server) {
+	w.Honours("ssm", "ssm", goFiles)
 	wire.Handle(w, "ssm", s.getParameter)
 	wire.Handle(w, "ssm", s.getParameters)
 	wire.Handle(w, "ssm", s.getParametersByPath)

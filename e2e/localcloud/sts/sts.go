@@ -32,6 +32,7 @@ func New(i *iam.Service) *Service { return &Service{iam: i} }
 
 // Register adds STS's operations to w.
 func (s *Service) Register(w *wire.Server) {
+	w.Honours("sts", "sts", goFiles)
 	s.keys = w.AddKey
 	wire.Handle(w, "sts", s.getCallerIdentity)
 	wire.Handle(w, "sts", s.assumeRole)

@@ -91,6 +91,9 @@ func (x *exchange) run(ctx context.Context) (tree, error) {
 	if err := validate(x.op, in); err != nil {
 		return nil, err
 	}
+	if err := x.server.unsupported(x.op, in); err != nil {
+		return nil, err
+	}
 	page, err := x.server.startPage(x.op, x.call.Region, in)
 	if err != nil {
 		return nil, err

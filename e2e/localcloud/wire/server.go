@@ -10,6 +10,7 @@
 //	route         service and operation, from the signature's scope, the target header or the path
 //	authenticate  AWS Signature Version 4, header or presigned, with the keys handed out
 //	decode        into the SDK's input type; an unknown parameter is refused
+//	              members that the service's code does not read are refused as well ([Server.Honours])
 //	validate      required members, enums, patterns, lengths, ranges, in AWS's own words
 //	guard         the hook for permissions and injected faults ([Options].Guard)
 //	handle        the function given to [Handle]
@@ -20,12 +21,15 @@ package wire
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"aicluster/e2e/localcloud/wire/members"
 	"aicluster/e2e/localcloud/wire/model"
 )
 
@@ -100,7 +104,8 @@ type Server struct {
 	mu       sync.RWMutex
 	keys     map[string]Key
 	onKey    func(Key)
-	handlers map[string]*handler // by "service:Operation"
+	handlers map[string]*handler      // by "service:Operation"
+	honoured map[string]members.Table // by service
 }
 
 type handler struct {
@@ -122,7 +127,7 @@ func NewServer(opts Options) (*Server, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{opts: opts, table: table, pages: newPageTokens(), keys: map[string]Key{}, handlers: map[string]*handler{}}
+	s := &Server{opts: opts, table: table, pages: newPageTokens(), keys: map[string]Key{}, handlers: map[string]*handler{}, honoured: map[string]members.Table{}}
 	for _, k := range opts.Keys {
 		s.AddKey(k)
 	}
@@ -191,6 +196,36 @@ func Handle[I, O any](s *Server, service string, f func(context.Context, *I) (*O
 			return o, nil
 		},
 	}
+}
+
+// Honours has the layer refuse, from a service, what the service's source does not
+// read of its inputs, rather than answer as if it had been carried out (package
+// members). sdk is the last element of the import path of the SDK's package.
+//
+// It panics when the source cannot be parsed, which was compiled.
+func (s *Server) Honours(service, sdk string, source fs.FS) {
+	table, err := members.Of(source, sdk)
+	if err != nil {
+		panic(fmt.Sprintf("wire: the source of %s: %v", service, err))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.honoured[service] = table
+}
+
+// Unjudged lists the registered operations, as "service:Operation", of which
+// nothing says what members they honour.
+func (s *Server) Unjudged() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var list []string
+	for name, h := range s.handlers {
+		if s.honoured[h.op.Service.Name][h.op.Name] == nil {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // Invoke calls a registered operation in the process, without a request: for a

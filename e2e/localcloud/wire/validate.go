@@ -43,6 +43,40 @@ func validate(op *model.Operation, in tree) error {
 	return &Error{Code: validationCode(op), Message: v.message()}
 }
 
+// unsupported refuses the first member of an input that the service's code does not
+// honour, and logs it. EC2 answers UnknownParameter for a parameter that is "not
+// supported for the specified API version"
+// (https://docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html); the other
+// services have only their error for any invalid parameter.
+func (s *Server) unsupported(op *model.Operation, in tree) error {
+	s.mu.RLock()
+	honoured := s.honoured[op.Service.Name]
+	s.mu.RUnlock()
+	if honoured == nil || op.Input == nil {
+		return nil
+	}
+	for _, m := range op.Input.Members {
+		if _, given := in[m.Name]; !given || honoured[op.Name][upperFirst(m.Name)] || s.generic(op, m.Name) {
+			continue
+		}
+		s.opts.Log.Warn("unsupported parameter", "service", op.Service.Name, "operation", op.Name, "parameter", m.Name)
+		if op.Service.Protocol == model.EC2 {
+			return &Error{Code: "UnknownParameter", Message: "The parameter " + formDecoder{ec2: true}.key(m) + " is not recognized"}
+		}
+		return &Error{Code: validationCode(op), Message: "The parameter " + m.Name + " is not supported"}
+	}
+	return nil
+}
+
+// generic tells of members that the wire layer, or a service for all of its
+// operations, takes care of.
+func (s *Server) generic(op *model.Operation, member string) bool {
+	if p := op.Page; p != nil && (member == p.In || member == p.Limit) {
+		return true
+	}
+	return member == "DryRun" && op.Service.Protocol == model.EC2
+}
+
 // validationCode is the error's code. The services that declare an
 // InvalidParameterException answer with it (CloudWatch Logs, EKS).
 func validationCode(op *model.Operation) string {

@@ -1,13 +1,16 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -345,6 +348,57 @@ func TestGuardAndObserve(t *testing.T) {
 	if got := fmt.Sprint(seen); got != "[ec2:DeleteVpc false 403 UnauthorizedOperation map[VpcId:vpc-1] "+
 		"ec2:RunInstances true 412 DryRunOperation map[ClientToken:t DryRun:true MaxCount:1 MinCount:1]]" {
 		t.Error(got)
+	}
+}
+
+// TestUnsupportedParameters: what a service's code does not read is refused, in the
+// service's way, and logged; what the layer itself takes care of is not.
+func TestUnsupportedParameters(t *testing.T) {
+	var log bytes.Buffer
+	s, cfg := newTestServer(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	Handle(s, "ec2", func(context.Context, *ec2.DescribeVpcsInput) (*ec2.DescribeVpcsOutput, error) {
+		return &ec2.DescribeVpcsOutput{}, nil
+	})
+	Handle(s, "eks", func(context.Context, *eks.DeleteAddonInput) (*eks.DeleteAddonOutput, error) {
+		return &eks.DeleteAddonOutput{}, nil
+	})
+	Handle(s, "iam", func(context.Context, *iam.CreatePolicyInput) (*iam.CreatePolicyOutput, error) {
+		return &iam.CreatePolicyOutput{}, nil
+	})
+	if got := fmt.Sprint(s.Unjudged()); got != "[ec2:DescribeVpcs eks:DeleteAddon iam:CreatePolicy]" {
+		t.Errorf("unjudged: %s", got)
+	}
+	source := func(sdk, operation, read string) fstest.MapFS {
+		text := fmt.Sprintf("package p\n\nimport %q\n\nfunc f(in *%s.%sInput) { use(%s) }\n", "github.com/aws/aws-sdk-go-v2/service/"+sdk, sdk, operation, read)
+		return fstest.MapFS{"a.go": {Data: []byte(text)}}
+	}
+	s.Honours("ec2", "ec2", source("ec2", "DescribeVpcs", "in.VpcIds"))
+	s.Honours("eks", "eks", source("eks", "DeleteAddon", "in.ClusterName, in.AddonName"))
+	s.Honours("iam", "iam", source("iam", "CreatePolicy", "in.PolicyName, in.PolicyDocument"))
+	if got := s.Unjudged(); got != nil {
+		t.Errorf("unjudged: %s", got)
+	}
+	ctx := t.Context()
+	vpcs, addons, policies := ec2.NewFromConfig(cfg), eks.NewFromConfig(cfg), iam.NewFromConfig(cfg)
+	for _, in := range []*ec2.DescribeVpcsInput{
+		{VpcIds: []string{"vpc-1"}}, {MaxResults: aws.Int32(5)}, {DryRun: aws.Bool(false)},
+	} {
+		if _, err := vpcs.DescribeVpcs(ctx, in); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := vpcs.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{Filters: []ec2types.Filter{{Name: aws.String("state"), Values: []string{"available"}}}})
+	wantError(t, err, "UnknownParameter", "The parameter Filter is not recognized", 400)
+	_, err = addons.DeleteAddon(ctx, &eks.DeleteAddonInput{ClusterName: aws.String("c"), AddonName: aws.String("a"), Preserve: true})
+	wantError(t, err, "InvalidParameterException", "The parameter preserve is not supported", 400)
+	_, err = policies.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("p"), PolicyDocument: aws.String("{}"), Description: aws.String("d")})
+	wantError(t, err, "ValidationError", "The parameter Description is not supported", 400)
+	_, err = addons.ListAddons(ctx, &eks.ListAddonsInput{ClusterName: aws.String("c")})
+	wantError(t, err, "UnknownOperationException", "UnknownError", 404) // AWS says nothing: the SDK does
+	for _, want := range []string{"parameter=Filters", "parameter=preserve", "parameter=Description", "operation=ListAddons"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no line with %s in\n%s", want, &log)
+		}
 	}
 }
 
