@@ -38,6 +38,8 @@ func cmdLBC(ts *testscript.TestScript, neg bool, args []string) {
 			TagSpecifications: []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeSecurityGroup, Tags: groupTags}},
 		})
 		ts.Check(err)
+		seen := ec2.NewSecurityGroupExistsWaiter(network, func(o *ec2.SecurityGroupExistsWaiterOptions) { o.MinDelay, o.MaxDelay = natPoll, natPoll })
+		ts.Check(seen.Wait(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{*made.GroupId}}, natLimit))
 		return *made.GroupId
 	}
 	backend, frontend := group("k8s-traffic-"+args[0]+"-0123456789"), group("k8s-web-web-0123456789")
