@@ -11,6 +11,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 START_TIMEOUT = 30
+SETTLE = 2
 
 
 class Cloud:
@@ -47,6 +48,10 @@ class Cloud:
     def admin(self, path):
         with urllib.request.urlopen(f"{self.environment['AWS_ENDPOINT_URL']}/_localcloud/{path}") as reply:
             return json.load(reply)
+
+    def settle(self):
+        """Waits until every list shows what is there: the services are eventually consistent."""
+        time.sleep(SETTLE)
 
     def aicluster(self, *args, cwd, allowed=(0,)):
         done = subprocess.run([ROOT / "bin/aicluster", *args], cwd=cwd, env=self.environment, capture_output=True, text=True)

@@ -1,8 +1,28 @@
 """What the referees make themselves, so that kinds that aicluster does not make are read as well."""
 
+import time
+
+import botocore.exceptions
+
 TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}]}'
 POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:Describe*","Resource":"*"}]}'
 TAGS = [{"Key": "Name", "Value": "referees-guest"}]
+
+
+# EC2 is eventually consistent: what was just made is not seen for a while.
+PATIENCE = 30  # seconds
+
+
+def settled(call, **params):
+    """Calls until what the call names is seen."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return call(**params)
+        except botocore.exceptions.ClientError as error:
+            if not error.response["Error"]["Code"].endswith("NotFound") or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
 
 
 def make(witness, region):
@@ -20,12 +40,12 @@ def make(witness, region):
     iam.attach_role_policy(RoleName=role, PolicyArn=policy)
     provider = iam.create_open_id_connect_provider(Url="https://oidc.example.com/referees", ClientIDList=["sts.amazonaws.com"], Tags=TAGS)["OpenIDConnectProviderArn"]
     vpc = ec2.create_vpc(CidrBlock="10.99.0.0/16", **spec("vpc"))["Vpc"]["VpcId"]
-    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.99.0.0/24", AvailabilityZone=region + "a", **spec("subnet"))["Subnet"]["SubnetId"]
-    group = ec2.create_security_group(GroupName="guest", Description="of the referees", VpcId=vpc, **spec("security-group"))["GroupId"]
-    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
+    subnet = settled(ec2.create_subnet, VpcId=vpc, CidrBlock="10.99.0.0/24", AvailabilityZone=region + "a", **spec("subnet"))["Subnet"]["SubnetId"]
+    group = settled(ec2.create_security_group, GroupName="guest", Description="of the referees", VpcId=vpc, **spec("security-group"))["GroupId"]
+    settled(ec2.authorize_security_group_ingress, GroupId=group, IpPermissions=[
         {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "inside"}]},
         {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}])
-    interface = ec2.create_network_interface(SubnetId=subnet, Groups=[group], Description="guest", **spec("network-interface"))["NetworkInterface"]["NetworkInterfaceId"]
+    interface = settled(ec2.create_network_interface, SubnetId=subnet, Groups=[group], Description="guest", **spec("network-interface"))["NetworkInterface"]["NetworkInterfaceId"]
     volume = ec2.create_volume(AvailabilityZone=region + "a", Size=10, VolumeType="gp3", **spec("volume"))["VolumeId"]
     reservation = ec2.create_capacity_reservation(InstanceType="m6i.large", InstancePlatform="Linux/UNIX", AvailabilityZone=region + "a", InstanceCount=1,
                                                   **spec("capacity-reservation"))["CapacityReservation"]["CapacityReservationId"]

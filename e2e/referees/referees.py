@@ -71,6 +71,7 @@ def run(folder):
             # diff exits with 1, for something differs.
             local.aicluster(*command, "blueprint.yaml", cwd=work, allowed=(0, 1) if command == ["diff"] else (0,))
         judge.read(record, place)
+        local.settle()
 
         inventory, operations = local.admin("inventory"), local.admin("operations")
         for service in inventory.keys() - READ:
@@ -86,6 +87,7 @@ def run(folder):
         place = record.stat().st_size
         local.aicluster("teardown", "--yes", "--delete-models", "blueprint.yaml", cwd=work)
         judge.read(record, place)
+        local.settle()
         for reader in readers:
             w.reads(f"{type(reader).__name__} after teardown", lambda: reader.gone(reader.held))
         waited += w.reads("waiters after teardown", lambda: waiters.absent(w, held))
