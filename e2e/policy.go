@@ -18,23 +18,17 @@ const operatorRole = "operator"
 // cmdPolicy makes the rest of the script run as a role that may do exactly what
 // "aicluster iam-policy FILE" prints: "policy FILE". The role counts as part of
 // what was there at the start. "policy used" fails when a call was refused since,
-// or when a part of the policy was never made use of; "policy lift" makes the
-// script the account's administrator again.
+// or when a part of the policy was never made use of.
 func cmdPolicy(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: policy FILE|used|lift")
+		ts.Fatalf("usage: policy FILE|used")
 	}
 	f := of(ts)
-	switch args[0] {
-	case "used":
+	if args[0] == "used" {
 		f.checkPolicyUsed()
-	case "lift":
-		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
-			ts.Setenv(name, f.env[name])
-		}
-	default:
-		f.becomeOperator(args[0])
+		return
 	}
+	f.becomeOperator(args[0])
 }
 
 func (f fixture) becomeOperator(blueprint string) {
