@@ -55,6 +55,11 @@ test-localcloud: ## tests of the local cloud
 test-e2e: build ## scripts that run the real binary on the local cloud
 	go test -C e2e -count=1 -parallel 4 -timeout 20m .
 
+.PHONY: e2e-teardown
+e2e-teardown: build ## teardown from every half-made state, as a table (about 8 minutes)
+	@go test -C e2e -count=1 -tags teardown -parallel 4 -timeout 60m -run '^TestTeardown$$' .; \
+		code=$$?; cat bin/teardown.log; exit $$code
+
 .PHONY: e2e-clients
 e2e-clients: build ## kubectl and the AWS CLI (aws on the PATH) see what status shows
 	go build -C e2e -ldflags "-s -w" -o ../bin/kubectl k8s.io/kubernetes/cmd/kubectl

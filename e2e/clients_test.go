@@ -14,5 +14,5 @@ func TestClients(t *testing.T) {
 	if _, err := exec.LookPath("aws"); err != nil {
 		t.Fatalf("the AWS CLI is needed: %v", err)
 	}
-	runScripts(t, "testdata/clients", nil)
+	runScripts(t, "testdata/clients", nil, nil)
 }

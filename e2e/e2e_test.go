@@ -11,11 +11,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func TestScripts(t *testing.T) { runScripts(t, "testdata", nil) }
+func TestScripts(t *testing.T) { runScripts(t, "testdata", nil, nil) }
 
 // runScripts runs the scripts of a folder side by side, with variables of the
-// test's own environment besides the usual ones.
-func runScripts(t *testing.T, dir string, variables []string) {
+// test's own environment besides the usual ones, and a table for their teardowns.
+func runScripts(t *testing.T, dir string, variables []string, rows *table) {
 	t.Helper()
 	bin, err := filepath.Abs("../bin")
 	if err != nil {
@@ -38,6 +38,9 @@ func runScripts(t *testing.T, dir string, variables []string) {
 				env.Setenv(name, os.Getenv(name))
 			}
 			env.Values[cloudKey{}] = &cloud{}
+			if rows != nil {
+				env.Values[tableKey{}] = rows
+			}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -51,6 +54,7 @@ func runScripts(t *testing.T, dir string, variables []string) {
 			"capacity":   cmdCapacity,
 			"cloud":      cmdCloud,
 			"count":      cmdCount,
+			"covered":    cmdCovered,
 			"drift":      cmdDrift,
 			"emptied":    cmdEmptied,
 			"exits":      cmdExits,
@@ -58,6 +62,7 @@ func runScripts(t *testing.T, dir string, variables []string) {
 			"faulted":    cmdFaulted,
 			"inventory":  cmdInventory,
 			"jsonpath":   cmdJSONPath,
+			"killed":     cmdKilled,
 			"killplane":  cmdKillPlane,
 			"load":       cmdLoad,
 			"lbc":        cmdLBC,
@@ -72,6 +77,7 @@ func runScripts(t *testing.T, dir string, variables []string) {
 			"settled":    cmdSettled,
 			"signal":     cmdSignal,
 			"single":     cmdSingle,
+			"takenaway":  cmdTakenAway,
 			"unchanged":  cmdUnchanged,
 			"waitfor":    cmdWaitFor,
 		},

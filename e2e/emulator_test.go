@@ -16,5 +16,5 @@ func TestEmulator(t *testing.T) {
 		t.Fatal("run make e2e-moto or make e2e-localstack")
 	}
 	runScripts(t, "testdata/emulators/"+os.Getenv("EMULATOR"),
-		[]string{"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_EC2_METADATA_DISABLED", "AICLUSTER_CHART_MIRROR"})
+		[]string{"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_EC2_METADATA_DISABLED", "AICLUSTER_CHART_MIRROR"}, nil)
 }

@@ -71,19 +71,29 @@ func cmdFaulted(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: faulted NAME N")
 	}
+	n := 0
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if n = of(ts).struck(args[0]); n >= number(ts, args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("the fault %s has struck %d times after a minute, wanted %s", args[0], n, args[1])
+}
+
+// struck is how often a fault has struck.
+func (f fixture) struck(name string) int {
 	var list []struct {
 		Name   string
 		Struck int
 	}
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		ts.Check(of(ts).get("faults", &list))
-		for _, f := range list {
-			if f.Name == args[0] && f.Struck >= number(ts, args[1]) {
-				return
-			}
+	f.Check(f.get("faults", &list))
+	for _, fault := range list {
+		if fault.Name == name {
+			return fault.Struck
 		}
 	}
-	ts.Fatalf("the fault %s has not struck %s times after a minute: %v", args[0], args[1], list)
+	f.Fatalf("there is no fault %s: %v", name, list)
+	return 0
 }
 
 // scalar is a value as JSON has it: a number, true or false, or a text.

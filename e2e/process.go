@@ -62,16 +62,21 @@ func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(&stdout, w.stream()), io.MultiWriter(&stderr, w.stream())
 	err = cmd.Run()
-	ts.Check(os.WriteFile(ts.MkAbs(signalledStdout), []byte(stdout.String()), 0o644))
-	ts.Check(os.WriteFile(ts.MkAbs(signalledStderr), []byte(stderr.String()), 0o644))
+	keepSignalled(ts, args[2], stdout.String(), stderr.String())
 	text := stdout.String() + stderr.String()
-	noSecrets(ts, "aicluster "+args[2], text)
 	if !w.sent.Load() {
 		ts.Fatalf("no line matched %s:\n%s", args[1], text)
 	}
 	if how := ending(cmd, err); how != map[string]string{"KILL": "killed", "INT": "130"}[args[0]] {
 		ts.Fatalf("aicluster ended with %s:\n%s", how, text)
 	}
+}
+
+// keepSignalled puts aside what a command printed that a signal ended.
+func keepSignalled(ts *testscript.TestScript, command, stdout, stderr string) {
+	ts.Check(os.WriteFile(ts.MkAbs(signalledStdout), []byte(stdout), 0o644))
+	ts.Check(os.WriteFile(ts.MkAbs(signalledStderr), []byte(stderr), 0o644))
+	noSecrets(ts, "aicluster "+command, stdout+stderr)
 }
 
 // environment is what aicluster runs in when testscript does not start it:
