@@ -138,7 +138,7 @@ func EBSCSIRole(b *blueprints.Blueprint) RoleSpec {
 		Region:          b.Metadata.Region,
 		Trust:           TrustPods(),
 		PassedTo:        []string{podsService},
-		ManagedPolicies: []string{"service-role/AmazonEBSCSIDriverPolicyV2"},
+		ManagedPolicies: []string{"AmazonEBSCSIDriverPolicyV2"},
 	}
 }
 

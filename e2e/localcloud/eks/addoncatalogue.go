@@ -25,7 +25,7 @@ func addonInfos() map[string]addonInfo {
 		"coredns":                {"kube-system", "networking", "", nil},
 		"eks-pod-identity-agent": {"kube-system", "security", "", nil},
 		"metrics-server":         {"kube-system", "observability", "", nil},
-		"aws-ebs-csi-driver":     {"kube-system", "storage", "ebs-csi-controller-sa", []string{"arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicyV2"}},
+		"aws-ebs-csi-driver":     {"kube-system", "storage", "ebs-csi-controller-sa", []string{"arn:aws:iam::aws:policy/AmazonEBSCSIDriverPolicyV2"}},
 	}
 }
 

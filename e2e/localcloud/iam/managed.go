@@ -29,7 +29,7 @@ func managedPolicies() []string {
 		ElasticLoadBalancingFullAccess ElasticLoadBalancingReadOnly
 		CloudWatchFullAccess CloudWatchLogsFullAccess CloudWatchReadOnlyAccess IAMFullAccess IAMReadOnlyAccess
 		AmazonElasticFileSystemFullAccess AmazonElasticFileSystemReadOnlyAccess
-		service-role/AmazonEBSCSIDriverPolicy service-role/AmazonEBSCSIDriverPolicyV2
+		service-role/AmazonEBSCSIDriverPolicy AmazonEBSCSIDriverPolicyV2
 		service-role/AmazonEFSCSIDriverPolicy service-role/AmazonEC2RoleforSSM
 		service-role/AmazonEKSNodeMonitoringAgentPolicy
 		aws-service-role/AmazonEKSServiceRolePolicy aws-service-role/AWSServiceRoleForAmazonEKSNodegroup
