@@ -72,6 +72,7 @@ func runScripts(t *testing.T, dir string, variables []string, rows *table) {
 			"owned":      cmdOwned,
 			"policy":     cmdPolicy,
 			"protect":    cmdProtect,
+			"pvc":        cmdPVC,
 			"release":    cmdRelease,
 			"service":    cmdService,
 			"settled":    cmdSettled,

@@ -32,6 +32,13 @@ const (
 	EndpointCreate      Step = "ec2.vpcEndpoint.create"
 	InstanceBoot        Step = "ec2.instance.boot"      // launched until the kubelet registers the node
 	InstanceTerminate   Step = "ec2.instance.terminate" // shutting-down to terminated
+	VolumeCreate        Step = "ec2.volume.create"      // creating to available
+	VolumeAttach        Step = "ec2.volume.attach"      // attaching to attached
+	VolumeDetach        Step = "ec2.volume.detach"      // detaching to available, after the call
+	MountTargetCreate   Step = "efs.mountTarget.create"
+	MountTargetDelete   Step = "efs.mountTarget.delete"
+	FileSystemCreate    Step = "efs.fileSystem.create"
+	FileSystemDelete    Step = "efs.fileSystem.delete"
 	ClusterCreate       Step = "eks.cluster.create"
 	ClusterUpdate       Step = "eks.cluster.update"
 	ClusterDelete       Step = "eks.cluster.delete"
@@ -67,6 +74,13 @@ func Profile() map[Step]time.Duration {
 		EndpointCreate:      5 * time.Second,
 		InstanceBoot:        60 * time.Second,
 		InstanceTerminate:   45 * time.Second,
+		VolumeCreate:        2 * time.Second,
+		VolumeAttach:        2 * time.Second,
+		VolumeDetach:        3 * time.Second,
+		MountTargetCreate:   90 * time.Second,
+		MountTargetDelete:   30 * time.Second,
+		FileSystemCreate:    5 * time.Second,
+		FileSystemDelete:    5 * time.Second,
 		ClusterCreate:       9 * time.Minute,
 		ClusterUpdate:       4 * time.Minute,
 		ClusterDelete:       3 * time.Minute,

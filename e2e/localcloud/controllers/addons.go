@@ -45,7 +45,7 @@ func Addon(name, version, configuration string) ([]runtime.Object, error) {
 		object := &unstructured.Unstructured{}
 		err := decoder.Decode(object)
 		if errors.Is(err, io.EOF) {
-			return objects, nil
+			return append(objects, optional(name, values)...), nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("add-on %s: %w", name, err)
@@ -55,6 +55,24 @@ func Addon(name, version, configuration string) ([]runtime.Object, error) {
 		}
 		objects = append(objects, object)
 	}
+}
+
+// optional are the objects that an add-on has only when its configuration asks
+// for them: the EBS CSI driver's storage class. EKS makes no class of its own
+// since Kubernetes 1.30
+// (https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions-standard.html).
+func optional(name string, values map[string]any) []runtime.Object {
+	if class := mapOf(values["defaultStorageClass"]); name != "aws-ebs-csi-driver" || class["enabled"] != true {
+		return nil
+	}
+	return []runtime.Object{&unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+		"metadata": map[string]any{
+			"name": "ebs-csi-default-sc", "labels": map[string]any{"app.kubernetes.io/name": "aws-ebs-csi-driver"},
+			"annotations": map[string]any{"storageclass.kubernetes.io/is-default-class": "true"},
+		},
+		"provisioner": ebsDriver, "volumeBindingMode": "WaitForFirstConsumer", "allowVolumeExpansion": true,
+	}}}
 }
 
 // AddonConfigurationSchema returns the JSON schema of an add-on's configuration

@@ -8,6 +8,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -88,6 +89,13 @@ func TestAddonConfiguration(t *testing.T) {
 	ebs := typed(t, "aws-ebs-csi-driver", `{"controller": {"replicaCount": 1}, "node": {"tolerateAllTaints": false}}`)
 	if n := *ebs["Deployment/ebs-csi-controller"].(*appsv1.Deployment).Spec.Replicas; n != 1 {
 		t.Errorf("EBS CSI controller has %d replicas", n)
+	}
+	if ebs["StorageClass/ebs-csi-default-sc"] != nil {
+		t.Error("a storage class that nobody asked for")
+	}
+	class, _ := typed(t, "aws-ebs-csi-driver", `{"defaultStorageClass": {"enabled": true}}`)["StorageClass/ebs-csi-default-sc"].(*storagev1.StorageClass)
+	if class == nil || class.Provisioner != ebsDriver || *class.VolumeBindingMode != storagev1.VolumeBindingWaitForFirstConsumer || class.Annotations["storageclass.kubernetes.io/is-default-class"] != "true" {
+		t.Errorf("default class %+v", class)
 	}
 	if all := ebs["DaemonSet/ebs-csi-node"].(*appsv1.DaemonSet).Spec.Template.Spec.Tolerations; len(all) != 2 || all[0].Key != "CriticalAddonsOnly" {
 		t.Errorf("EBS CSI node's tolerations %v", all)

@@ -58,6 +58,7 @@ type testCluster struct {
 
 	mu    sync.Mutex
 	facts map[string]Facts
+	disks VolumeAPI
 }
 
 func startCluster(t *testing.T) *testCluster {
@@ -87,7 +88,7 @@ func startCluster(t *testing.T) *testCluster {
 	running, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- Run(running, Options{Cluster: "demo", Config: plane.Admin(), Clock: speed, Cloud: c.lbs, NodeFacts: c.nodeFacts})
+		done <- Run(running, Options{Cluster: "demo", Config: plane.Admin(), Clock: speed, Cloud: c.lbs, Volumes: c.volumeAPI, NodeFacts: c.nodeFacts})
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -108,6 +109,21 @@ func (c *testCluster) nodeFacts(name string) (Facts, bool) {
 	defer c.mu.Unlock()
 	f, ok := c.facts[name]
 	return f, ok
+}
+
+func (c *testCluster) volumeAPI(context.Context) (VolumeAPI, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.disks == nil {
+		return nil, errors.New("no EC2 IMDS role found")
+	}
+	return c.disks, nil
+}
+
+func (c *testCluster) setDisks(api VolumeAPI) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.disks = api
 }
 
 func (c *testCluster) addNode(name string, facts Facts, taints ...corev1.Taint) {

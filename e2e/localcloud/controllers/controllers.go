@@ -1,6 +1,7 @@
 // Package controllers plays what runs inside EKS or in a cluster's pods: the
 // service controller that gives Services their load balancers, NVIDIA's GPU
-// Operator with the pods it starts, and the objects of EKS's add-ons.
+// Operator with the pods it starts, the EBS CSI driver's controller, and the
+// objects of EKS's add-ons.
 //
 // Everything works through one cluster's API, level-triggered, and only as far
 // as the pods that would do it are there: no GPU Operator pod, no reconciling;
@@ -33,6 +34,10 @@ type Options struct {
 
 	// Cloud makes the load balancers of Services; nil leaves those pending.
 	Cloud cloudprovider.Interface
+
+	// Volumes is EC2 as the pods of the EBS CSI driver's controller may call it; it
+	// is asked each time, since their role may change. Nil leaves claims pending.
+	Volumes func(context.Context) (VolumeAPI, error)
 
 	// NodeFacts tells the hardware and the AMI of a node, false for one that is not
 	// known (yet). It is asked again and again: a GPU may break.
@@ -88,6 +93,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("hooks: %w", err)
 	}
+	disks, err := newVolumes(o, client, factory)
+	if err != nil {
+		return fmt.Errorf("volumes: %w", err)
+	}
 	// The Cluster Autoscaler's stand-in will be one more of these.
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -104,6 +113,7 @@ func Run(ctx context.Context, o Options) error {
 	group.Go(func() error { operator.run(ctx); return ctx.Err() })
 	group.Go(func() error { nodes.run(ctx); return ctx.Err() })
 	group.Go(func() error { hooks.run(ctx); return ctx.Err() })
+	group.Go(func() error { disks.run(ctx); return ctx.Err() })
 	return group.Wait()
 }
 

@@ -176,7 +176,7 @@ func (s *Service) terminate(r *region, i *instance, reason string) {
 				r.volumes.remove(v.id)
 				r.forget(v.id)
 			default:
-				v.instance = ""
+				v.unplug()
 			}
 		}
 		s.expire(func() { r.instances.remove(i.id); r.forget(i.id) })

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/wire"
 )
 
@@ -25,7 +26,10 @@ type volume struct {
 	kind             types.VolumeType
 	encrypted        bool
 	created          time.Time
-	instance, device string
+	creating         bool
+	instance, device string // set while it is attached, or on its way to or fro
+	attachment       types.VolumeAttachmentState
+	attached         time.Time
 	deleteWithHost   bool
 }
 
@@ -33,12 +37,24 @@ func registerVolumes(w *wire.Server, a api) {
 	handle(w, a.CreateVolume)
 	handle(w, a.DescribeVolumes)
 	handle(w, a.DeleteVolume)
+	handle(w, a.AttachVolume)
+	handle(w, a.DetachVolume)
+}
+
+func (v *volume) state() types.VolumeState {
+	switch {
+	case v.creating:
+		return types.VolumeStateCreating
+	case v.instance != "":
+		return types.VolumeStateInUse
+	}
+	return types.VolumeStateAvailable
 }
 
 func (v *volume) output(r *region) types.Volume {
 	out := types.Volume{
 		VolumeId: aws.String(v.id), AvailabilityZone: aws.String(v.zone.name), AvailabilityZoneId: aws.String(v.zone.id), Size: aws.Int32(v.gib), VolumeType: v.kind,
-		State: types.VolumeStateAvailable, Encrypted: aws.Bool(v.encrypted), CreateTime: aws.Time(v.created), MultiAttachEnabled: aws.Bool(false),
+		State: v.state(), Encrypted: aws.Bool(v.encrypted), CreateTime: aws.Time(v.created), MultiAttachEnabled: aws.Bool(false),
 		SnapshotId: aws.String(""), Attachments: []types.VolumeAttachment{}, Tags: r.sdkTags(v.id),
 	}
 	if v.iops > 0 {
@@ -48,10 +64,9 @@ func (v *volume) output(r *region) types.Volume {
 		out.Throughput = aws.Int32(v.mibps)
 	}
 	if v.instance != "" {
-		out.State = types.VolumeStateInUse
 		out.Attachments = append(out.Attachments, types.VolumeAttachment{
-			VolumeId: aws.String(v.id), InstanceId: aws.String(v.instance), Device: aws.String(v.device), State: types.VolumeAttachmentStateAttached,
-			AttachTime: aws.Time(v.created), DeleteOnTermination: aws.Bool(v.deleteWithHost),
+			VolumeId: aws.String(v.id), InstanceId: aws.String(v.instance), Device: aws.String(v.device), State: v.attachment,
+			AttachTime: aws.Time(v.attached), DeleteOnTermination: aws.Bool(v.deleteWithHost),
 		})
 	}
 	return out
@@ -94,14 +109,14 @@ func (r *region) addVolumes(i *instance, p *plan) {
 		}
 	}
 	for _, v := range all {
-		v.instance = i.id
+		v.instance, v.attachment, v.attached = i.id, types.VolumeAttachmentStateAttached, i.launched
 		r.volumes.add(v.id, v)
 		r.tags[v.id] = maps.Clone(p.tags[types.ResourceTypeVolume])
 		i.devices = append(i.devices, device{name: v.device, volume: v.id, deleteOnTermination: v.deleteWithHost})
 	}
 }
 
-// CreateVolume makes an empty volume.
+// CreateVolume makes an empty volume, which can be used after a moment.
 func (a api) CreateVolume(ctx context.Context, in *ec2.CreateVolumeInput) (*ec2.CreateVolumeOutput, error) {
 	tags, err := tagsFor(types.ResourceTypeVolume, in.TagSpecifications)
 	if err != nil {
@@ -113,12 +128,36 @@ func (a api) CreateVolume(ctx context.Context, in *ec2.CreateVolumeInput) (*ec2.
 	if err != nil {
 		return nil, err
 	}
-	if v, ok := r.volumes.get(id); ok {
-		return volumeCreated(v.output(r)), nil
-	}
-	z, ok := findZone(r.name, cmp.Or(aws.ToString(in.AvailabilityZone), aws.ToString(in.AvailabilityZoneId)))
+	v, ok := r.volumes.get(id)
 	if !ok {
-		return nil, fail("InvalidZone.NotFound", "The zone '%s' does not exist.", aws.ToString(in.AvailabilityZone))
+		if v, err = r.requestedVolume(in); err != nil {
+			return nil, err
+		}
+		v.creating = true
+		r.volumes.add(v.id, v)
+		r.tags[v.id] = tags
+		remember(v.id)
+		a.step(clock.VolumeCreate, func() { v.creating = false })
+	}
+	out := v.output(r)
+	return &ec2.CreateVolumeOutput{
+		VolumeId: out.VolumeId, AvailabilityZone: out.AvailabilityZone, AvailabilityZoneId: out.AvailabilityZoneId, Size: out.Size, VolumeType: out.VolumeType,
+		State: out.State, Encrypted: out.Encrypted, CreateTime: out.CreateTime, Iops: out.Iops, Throughput: out.Throughput, Tags: out.Tags,
+		MultiAttachEnabled: out.MultiAttachEnabled, SnapshotId: out.SnapshotId,
+	}, nil
+}
+
+// requestedVolume checks what CreateVolume is asked for: a zone, a size of the
+// type's range, and IOPS and throughput for the types that take them (API
+// reference, CreateVolume).
+func (r *region) requestedVolume(in *ec2.CreateVolumeInput) (*volume, error) {
+	name := cmp.Or(aws.ToString(in.AvailabilityZone), aws.ToString(in.AvailabilityZoneId))
+	if name == "" {
+		return nil, fail("MissingParameter", "The request must contain the parameter AvailabilityZone or AvailabilityZoneId")
+	}
+	z, ok := findZone(r.name, name)
+	if !ok {
+		return nil, fail("InvalidZone.NotFound", "The zone '%s' does not exist.", name)
 	}
 	if in.Size == nil {
 		return nil, fail("MissingParameter", "The request must contain the parameter size or snapshotId")
@@ -129,41 +168,7 @@ func (a api) CreateVolume(ctx context.Context, in *ec2.CreateVolumeInput) (*ec2.
 	v := newVolume(z, *in.Size, in.VolumeType)
 	v.encrypted = aws.ToBool(in.Encrypted)
 	v.iops, v.mibps = cmp.Or(aws.ToInt32(in.Iops), v.iops), cmp.Or(aws.ToInt32(in.Throughput), v.mibps)
-	r.volumes.add(v.id, v)
-	r.tags[v.id] = tags
-	remember(v.id)
-	return volumeCreated(v.output(r)), nil
-}
-
-func volumeCreated(out types.Volume) *ec2.CreateVolumeOutput {
-	return &ec2.CreateVolumeOutput{
-		VolumeId: out.VolumeId, AvailabilityZone: out.AvailabilityZone, AvailabilityZoneId: out.AvailabilityZoneId, Size: out.Size, VolumeType: out.VolumeType,
-		State: types.VolumeStateCreating, Encrypted: out.Encrypted, CreateTime: out.CreateTime, Iops: out.Iops, Throughput: out.Throughput, Tags: out.Tags,
-		MultiAttachEnabled: out.MultiAttachEnabled, SnapshotId: out.SnapshotId,
-	}
-}
-
-// CreateVolume makes a volume for another service, such as the EBS CSI driver.
-func (s *Service) CreateVolume(region, zoneName string, gib int, tags map[string]string) (id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.region(region)
-	z, _ := findZone(region, zoneName)
-	v := newVolume(z, int32(gib), types.VolumeTypeGp3)
-	r.volumes.add(v.id, v)
-	r.tags[v.id] = maps.Clone(tags)
-	return v.id
-}
-
-// DeleteVolume deletes a volume of another service; an unknown id is no error.
-func (s *Service) DeleteVolume(region, id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.region(region)
-	if _, ok := r.volumes.get(id); ok {
-		r.volumes.remove(id)
-		r.forget(id)
-	}
+	return v, nil
 }
 
 // DescribeVolumes lists volumes.
@@ -210,6 +215,9 @@ func (a api) DeleteVolume(ctx context.Context, in *ec2.DeleteVolumeInput) (*ec2.
 	}
 	if v.instance != "" {
 		return nil, fail("VolumeInUse", "Volume %s is currently attached to %s", v.id, v.instance)
+	}
+	if v.creating {
+		return nil, fail("IncorrectState", "Volume '%s' is in the 'creating' state.", v.id)
 	}
 	r.volumes.remove(v.id)
 	r.forget(v.id)

@@ -112,6 +112,9 @@ func (s *Service) startPlane(ctx context.Context, c *cluster) error {
 			return err
 		}
 	}
+	if s.opts.RoleConfig != nil {
+		options.Volumes = func(ctx context.Context) (controllers.VolumeAPI, error) { return s.volumeAPI(ctx, c) }
+	}
 	c.work.Go(func() { s.runControllers(c, options) })
 	return nil
 }

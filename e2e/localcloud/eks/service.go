@@ -47,6 +47,10 @@ type Options struct {
 	// Services pending.
 	SDK func(region string) aws.Config
 
+	// RoleConfig is how pods call AWS as a role of the account; nil leaves volume
+	// claims pending.
+	RoleConfig func(region, roleARN, session string) (aws.Config, error)
+
 	// Dir is the folder under which every control plane has its own.
 	Dir string
 	// Kubeconfig is of a Kubernetes that runs already and stands behind the cluster,

@@ -59,6 +59,8 @@ func (s *Service) policiesOf(arn string) ([]string, error) {
 			documents = append(documents, p.document)
 		} else if strings.HasSuffix(arn, "/AdministratorAccess") {
 			documents = append(documents, everything)
+		} else if text := managedDocument(arn); text != "" {
+			documents = append(documents, text)
 		}
 	}
 	return documents, nil

@@ -154,7 +154,8 @@ func (n Node) object(r Release) *corev1.Node {
 		allocatable = n.Capacity
 	}
 	node := &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: labels},
+		// As kubelets do: the attach/detach controller leaves nodes without it alone.
+		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: labels, Annotations: map[string]string{"volumes.kubernetes.io/controller-managed-attach-detach": "true"}},
 		Spec:       corev1.NodeSpec{ProviderID: n.ProviderID, Taints: n.Taints},
 		Status: corev1.NodeStatus{
 			Capacity:        n.Capacity.DeepCopy(),

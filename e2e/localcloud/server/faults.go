@@ -9,13 +9,15 @@ import (
 )
 
 // guard is asked before each call of any service. The local cloud's own calls
-// always succeed.
+// always succeed, those of the pods that it plays if their role may.
 func (c *Cloud) guard(ctx context.Context, call wire.Call) error {
-	if c.own(call) {
+	if call.Caller.AccessKeyID == c.internal.ID {
 		return nil
 	}
-	if err := c.faults.Before(ctx, c.wire, call); err != nil {
-		return err
+	if !c.own(call) {
+		if err := c.faults.Before(ctx, c.wire, call); err != nil {
+			return err
+		}
 	}
 	return c.authorize(ctx, call)
 }

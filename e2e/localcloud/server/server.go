@@ -69,6 +69,7 @@ type Cloud struct {
 	usage    usage
 	faults   *faults.List
 	later    later.Queue // what faults do after a while
+	pods     *workloads
 	wire     *wire.Server
 	services *services
 	http     *http.Server
@@ -84,7 +85,7 @@ func Start(ctx context.Context, o Options) (*Cloud, error) {
 	}
 	c := &Cloud{
 		opts: o, clock: clock.New(o.Speed).With(o.Durations), key: newKey("user/admin"), internal: newKey("assumed-role/AWSServiceRoleForAmazonEKS/EKS"), calls: newCallLog(),
-		served: make(chan error, 1),
+		pods: &workloads{keys: map[string]wire.Key{}, ids: map[string]bool{}}, served: make(chan error, 1),
 	}
 	c.faults = faults.New(c.clock, c.adjust)
 	if err := c.start(ctx); err != nil {
@@ -129,8 +130,10 @@ func newKey(who string) wire.Key {
 	}
 }
 
-// own tells whether a call is the local cloud's own.
-func (c *Cloud) own(call wire.Call) bool { return call.Caller.AccessKeyID == c.internal.ID }
+// own tells whether a call is the local cloud's own, or that of a pod that it plays.
+func (c *Cloud) own(call wire.Call) bool {
+	return call.Caller.AccessKeyID == c.internal.ID || c.pods.has(call.Caller.AccessKeyID)
+}
 
 // count notes a call of a client.
 func (c *Cloud) count(call wire.Call) {

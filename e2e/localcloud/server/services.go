@@ -68,7 +68,8 @@ func newServices(c *Cloud) (*services, error) {
 	s.quotas = servicequotas.New(s.ec2)
 	s.eks = eks.New(eks.Options{
 		Clock: c.clock, IAM: s.iam, EC2: s.ec2, AutoScaling: s.autoscaling, Logs: s.logs,
-		SDK: c.sdk, Dir: c.path("clusters"), Executable: c.opts.Executable, Kubeconfig: c.opts.Kubeconfig, BaseURL: c.url,
+		SDK: c.sdk, RoleConfig: c.roleConfig, Dir: c.path("clusters"), Executable: c.opts.Executable, Kubeconfig: c.opts.Kubeconfig,
+		BaseURL: c.url,
 		Faults: c.faults,
 	})
 	for _, service := range []interface{ Register(*wire.Server) }{s.iam, s.sts, s.ec2, s.autoscaling, s.elb, s.elbv2, s.logs, s.ssm, s.quotas, s.eks} {
