@@ -46,6 +46,7 @@ func runScripts(t *testing.T, dir string, variables []string, rows *table) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"account":    cmdAccount,
 			"aicluster":  cmdAicluster,
+			"blocker":    cmdBlocker,
 			"brokengpus": cmdBrokenGPUs,
 			"budget":     cmdBudget,
 			"byhand":     cmdByHand,

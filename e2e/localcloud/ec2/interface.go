@@ -325,7 +325,7 @@ func (a api) DeleteNetworkInterface(ctx context.Context, in *ec2.DeleteNetworkIn
 		return nil, invalidValue("Network interface '%s' is currently in use.", e.id)
 	}
 	if e.managed {
-		return nil, fail("OperationNotPermitted", "You are not allowed to manage network interface '%s'.", e.id)
+		return nil, fail("OperationNotPermitted", "You do not have permission to access the specified resource.")
 	}
 	r.removeInterface(e)
 	return &ec2.DeleteNetworkInterfaceOutput{}, nil

@@ -24,6 +24,8 @@ func linkedRole(service string) (name, policy string, ok bool) {
 		return "AWSServiceRoleForEC2Spot", "AWSEC2SpotServiceRolePolicy", true
 	case "spotfleet.amazonaws.com":
 		return "AWSServiceRoleForEC2SpotFleet", "AWSEC2SpotFleetServiceRolePolicy", true
+	case "elasticfilesystem.amazonaws.com":
+		return "AWSServiceRoleForAmazonElasticFileSystem", "AmazonElasticFileSystemServiceRolePolicy", true
 	case "elasticloadbalancing.amazonaws.com":
 		return "AWSServiceRoleForElasticLoadBalancing", "AWSElasticLoadBalancingServiceRolePolicy", true
 	}

@@ -94,7 +94,7 @@ func (c *Cloud) globalKeys(call wire.Call, role string) iam.Context {
 }
 
 // actionPrefix is how IAM calls the services whose name here is another.
-var actionPrefix = map[string]string{"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}
+var actionPrefix = map[string]string{"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing", "efs": "elasticfilesystem"}
 
 // needsOf lists what a call takes by the service authorization reference
 // (https://docs.aws.amazon.com/service-authorization/latest/reference/).
@@ -120,6 +120,8 @@ func (c *Cloud) needsOf(ctx context.Context, call wire.Call) []need {
 		return append(append(list, c.passing(call)...), c.behindEKS(call)...)
 	case "logs":
 		return logsNeeds(call, action)
+	case "efs":
+		return c.efsNeeds(call, action)
 	}
 	return needs(action, tagKeys(call.Input), otherResources(call)...)
 }

@@ -9,6 +9,7 @@ import (
 
 	"aicluster/e2e/localcloud/autoscaling"
 	"aicluster/e2e/localcloud/ec2"
+	"aicluster/e2e/localcloud/efs"
 	"aicluster/e2e/localcloud/eks"
 	"aicluster/e2e/localcloud/elb"
 	"aicluster/e2e/localcloud/elbv2"
@@ -29,6 +30,7 @@ type services struct {
 	autoscaling *autoscaling.Service
 	elb         *elb.Service
 	elbv2       *elbv2.Service
+	efs         *efs.Service
 	logs        *logs.Service
 	ssm         *ssm.Service
 	quotas      *servicequotas.Service
@@ -63,6 +65,7 @@ func newServices(c *Cloud) (*services, error) {
 	s.autoscaling = autoscaling.New(c.clock, s.ec2, s.iam)
 	s.elb = elb.New(c.clock, s.ec2, s.iam)
 	s.elbv2 = elbv2.New(c.clock, s.ec2, s.iam)
+	s.efs = efs.New(c.clock, s.ec2, s.iam)
 	s.logs = logs.New()
 	s.ssm = ssm.New(s.ec2)
 	s.quotas = servicequotas.New(s.ec2)
@@ -72,7 +75,7 @@ func newServices(c *Cloud) (*services, error) {
 		BaseURL: c.url,
 		Faults: c.faults,
 	})
-	for _, service := range []interface{ Register(*wire.Server) }{s.iam, s.sts, s.ec2, s.autoscaling, s.elb, s.elbv2, s.logs, s.ssm, s.quotas, s.eks} {
+	for _, service := range []interface{ Register(*wire.Server) }{s.iam, s.sts, s.ec2, s.autoscaling, s.elb, s.elbv2, s.efs, s.logs, s.ssm, s.quotas, s.eks} {
 		service.Register(c.wire)
 	}
 	return &s, nil
@@ -90,7 +93,7 @@ func (c *Cloud) sdk(region string) aws.Config {
 func (s *services) inventory() map[string][]string {
 	all := map[string][]string{}
 	for name, service := range map[string]interface{ Inventory() []string }{
-		"iam": s.iam, "ec2": s.ec2, "autoscaling": s.autoscaling, "elb": s.elb, "elbv2": s.elbv2, "logs": s.logs, "ssm": s.ssm, "eks": s.eks, "s3": s.s3,
+		"iam": s.iam, "ec2": s.ec2, "autoscaling": s.autoscaling, "elb": s.elb, "elbv2": s.elbv2, "efs": s.efs, "logs": s.logs, "ssm": s.ssm, "eks": s.eks, "s3": s.s3,
 	} {
 		all[name] = append([]string{}, service.Inventory()...) // [] rather than null
 	}
@@ -104,6 +107,7 @@ func (s *services) close(ctx context.Context) error {
 	err := errors.Join(s.eks.Close(ctx), s.autoscaling.Close(ctx))
 	s.elb.Close()
 	s.elbv2.Close()
+	s.efs.Close()
 	s.ec2.Close()
 	return errors.Join(err, <-stopped)
 }
