@@ -109,11 +109,14 @@ func (v *volumes) deleteDisk(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	_, err = api.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: &id})
-	if err != nil && code(err) != "InvalidVolume.NotFound" {
-		return fmt.Errorf("DeleteDisk could not delete volume: %w", err)
+	if _, err = api.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: &id}); err == nil {
+		return nil
 	}
-	return nil
+	// A role that may delete by the volume's tags is refused what is gone already.
+	if have, looked := describeDisk(ctx, api, id); looked == nil && have == nil {
+		return nil
+	}
+	return fmt.Errorf("DeleteDisk could not delete volume: %w", err)
 }
 
 // attachDisk attaches a volume to an instance and returns its device once it is

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/util/retry"
 )
 
 // Annotations and finalizers of Kubernetes' volume controller, its scheduler and
@@ -181,11 +182,14 @@ func (v *volumes) dropVolumeFinalizer(ctx context.Context, pv *corev1.Persistent
 	if !slices.Contains(pv.Finalizers, finalizer) {
 		return false, nil
 	}
-	fresh, err := v.client.CoreV1().PersistentVolumes().Get(ctx, pv.Name, metav1.GetOptions{})
-	if err != nil {
-		return true, ignoreNotFound(err)
-	}
-	fresh.Finalizers = slices.DeleteFunc(fresh.Finalizers, func(f string) bool { return f == finalizer })
-	_, err = v.client.CoreV1().PersistentVolumes().Update(ctx, fresh, metav1.UpdateOptions{})
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error { // others take theirs off at the same time
+		fresh, err := v.client.CoreV1().PersistentVolumes().Get(ctx, pv.Name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		fresh.Finalizers = slices.DeleteFunc(fresh.Finalizers, func(f string) bool { return f == finalizer })
+		_, err = v.client.CoreV1().PersistentVolumes().Update(ctx, fresh, metav1.UpdateOptions{})
+		return err
+	})
 	return true, ignoreNotFound(err)
 }
