@@ -2,11 +2,14 @@ package iam
 
 import "strings"
 
-// managedDocument is the document of one of AWS's managed policies. Their contents are
-// not known here: all but AdministratorAccess allow nothing.
+// managedDocument is the document of one of AWS's managed policies. Most contents are
+// not known here: all but AdministratorAccess and those of [ebsDocument] allow nothing.
 func managedDocument(arn string) string {
 	if strings.HasSuffix(arn, "/AdministratorAccess") {
 		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
+	}
+	if text := ebsDocument(arn); text != "" {
+		return text
 	}
 	return `{"Version":"2012-10-17","Statement":[]}`
 }

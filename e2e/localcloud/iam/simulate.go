@@ -57,10 +57,8 @@ func (s *Service) policiesOf(arn string) ([]string, error) {
 	for _, arn := range sortedKeys(r.managed) {
 		if p := s.policies[arn]; p != nil {
 			documents = append(documents, p.document)
-		} else if strings.HasSuffix(arn, "/AdministratorAccess") {
-			documents = append(documents, everything)
-		} else if text := managedDocument(arn); text != "" {
-			documents = append(documents, text)
+		} else {
+			documents = append(documents, managedDocument(arn))
 		}
 	}
 	return documents, nil

@@ -2,11 +2,11 @@ package iam
 
 import "strings"
 
-// managedDocument is the content of those of AWS's managed policies that are
-// enforced: the two of the EBS CSI driver, as far as volumes go (AWS Managed
+// ebsDocument is the content of the two managed policies of the EBS CSI driver,
+// as far as volumes go (AWS Managed
 // Policy Reference, AmazonEBSCSIDriverPolicy v14 and AmazonEBSCSIDriverPolicyV2
 // v1). It is empty for all others.
-func managedDocument(arn string) string {
+func ebsDocument(arn string) string {
 	const (
 		start = `{"Version":"2012-10-17","Statement":[
 			{"Effect":"Allow","Action":["ec2:DescribeAvailabilityZones","ec2:DescribeInstances","ec2:DescribeSnapshots","ec2:DescribeVolumes","ec2:DescribeVolumesModifications","ec2:DescribeVolumeStatus"],"Resource":"*"},

@@ -33,7 +33,7 @@ func TestEBSPolicies(t *testing.T) {
 		for arn, want := range map[string]types.PolicyEvaluationDecisionType{
 			"arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy": tt.v1, "arn:aws:iam::aws:policy/AmazonEBSCSIDriverPolicyV2": tt.v2,
 		} {
-			got := decide([]string{managedDocument(arn)}, Request{Action: tt.action, Resource: tt.resource, Context: tt.context})
+			got := decide([]string{ebsDocument(arn)}, Request{Action: tt.action, Resource: tt.resource, Context: tt.context})
 			if got != want {
 				t.Errorf("%s with %s: %s, want %s", tt.name, arn, got, want)
 			}
