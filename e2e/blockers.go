@@ -157,7 +157,7 @@ func (b *blocker) mountTarget() (string, error) {
 
 func (b *blocker) securityGroup() (string, error) {
 	out, err := b.ec2.CreateSecurityGroup(b.ctx, &ec2.CreateSecurityGroupInput{
-		VpcId: &b.vpc, GroupName: aws.String("somebody-elses"), Description: aws.String("somebody else's"), TagSpecifications: b.named(ec2types.ResourceTypeSecurityGroup),
+		VpcId: &b.vpc, GroupName: aws.String("somebody-elses"), Description: aws.String("of somebody else"), TagSpecifications: b.named(ec2types.ResourceTypeSecurityGroup),
 	})
 	if err != nil {
 		return "", err
