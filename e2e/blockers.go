@@ -166,6 +166,11 @@ func (b *blocker) securityGroup() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// EC2 knows a new group everywhere only after a while.
+	wait := ec2.NewSecurityGroupExistsWaiter(b.ec2, func(o *ec2.SecurityGroupExistsWaiterOptions) { o.MinDelay, o.MaxDelay = blockerPoll, blockerPoll })
+	if err := wait.Wait(b.ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{*out.GroupId}}, blockerLimit); err != nil {
+		return "", err
+	}
 	for _, g := range groups.SecurityGroups {
 		_, err := b.ec2.AuthorizeSecurityGroupIngress(b.ctx, &ec2.AuthorizeSecurityGroupIngressInput{
 			GroupId: out.GroupId, IpPermissions: []ec2types.IpPermission{{IpProtocol: aws.String("-1"), UserIdGroupPairs: []ec2types.UserIdGroupPair{{GroupId: g.GroupId}}}},
