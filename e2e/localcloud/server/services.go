@@ -73,7 +73,7 @@ func newServices(c *Cloud) (*services, error) {
 		Clock: c.clock, IAM: s.iam, EC2: s.ec2, AutoScaling: s.autoscaling, Logs: s.logs,
 		SDK: c.sdk, RoleConfig: c.roleConfig, Dir: c.path("clusters"), Executable: c.opts.Executable, Kubeconfig: c.opts.Kubeconfig,
 		BaseURL: c.url,
-		Faults: c.faults,
+		Faults:  c.faults,
 	})
 	for _, service := range []interface{ Register(*wire.Server) }{s.iam, s.sts, s.ec2, s.autoscaling, s.elb, s.elbv2, s.efs, s.logs, s.ssm, s.quotas, s.eks} {
 		service.Register(c.wire)
