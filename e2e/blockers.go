@@ -68,10 +68,6 @@ type blocker struct {
 	ec2                 *ec2.Client
 }
 
-func ec2Filter(name, value string) ec2types.Filter {
-	return ec2types.Filter{Name: &name, Values: []string{value}}
-}
-
 // find looks for the cluster's VPC by its tag, and for one of its private subnets.
 func (b *blocker) find(cluster string) error {
 	b.cluster = cluster
