@@ -51,8 +51,8 @@ func TestVolumesThatCannotBe(t *testing.T) {
 		{"no zone", sdk.CreateVolumeInput{Size: aws.Int32(8)}, "MissingParameter", "AvailabilityZone"},
 		{"another region's zone", sdk.CreateVolumeInput{AvailabilityZone: aws.String("us-east-1a"), Size: aws.Int32(8)}, "InvalidZone.NotFound", "The zone 'us-east-1a' does not exist."},
 		{"no size", sdk.CreateVolumeInput{AvailabilityZone: zone}, "MissingParameter", "size or snapshotId"},
-		{"st1 too small", sdk.CreateVolumeInput{AvailabilityZone: zone, Size: aws.Int32(8), VolumeType: types.VolumeTypeSt1}, "InvalidParameterValue", "between 125 and 16384 GiB"},
-		{"io2 without IOPS", sdk.CreateVolumeInput{AvailabilityZone: zone, Size: aws.Int32(8), VolumeType: types.VolumeTypeIo2}, "MissingParameter", "The parameter iops must be specified for io2 volumes."},
+		{"st1 too small", sdk.CreateVolumeInput{AvailabilityZone: zone, Size: aws.Int32(8), VolumeType: types.VolumeTypeSt1}, "InvalidParameterValue", "too small for volume type st1; minimum is 125GiB"},
+		{"io2 without IOPS", sdk.CreateVolumeInput{AvailabilityZone: zone, Size: aws.Int32(8), VolumeType: types.VolumeTypeIo2}, "MissingParameter", "The request must contain the parameter iops for io2 volumes."},
 		{"gp2 with IOPS", sdk.CreateVolumeInput{AvailabilityZone: zone, Size: aws.Int32(8), VolumeType: types.VolumeTypeGp2, Iops: aws.Int32(3000)}, "InvalidParameterCombination", "The parameter iops is not supported for gp2 volumes."},
 		{"gp2 with throughput", sdk.CreateVolumeInput{AvailabilityZone: zone, Size: aws.Int32(8), VolumeType: types.VolumeTypeGp2, Throughput: aws.Int32(250)}, "InvalidParameterCombination", "The parameter throughput is not supported for gp2 volumes."},
 	} {
