@@ -50,6 +50,7 @@ func (s *Service) Close() { s.later.Close() }
 
 // Register adds the operations to w.
 func (s *Service) Register(w *wire.Server) {
+	w.Honours("efs", "efs", goFiles)
 	handle(w, s.createFileSystem)
 	handle(w, s.describeFileSystems)
 	handle(w, s.deleteFileSystem)
