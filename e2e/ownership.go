@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -59,16 +60,38 @@ const (
 	ownedByAddon     = "(owner)"             // of a pod identity association
 )
 
+// ownedLimit is how long a look at who owns what may be behind: EC2 is eventually
+// consistent, and things come and go while it is read.
+const ownedLimit = 10 * time.Second
+
 // cmdOwned checks that everything that is new in the account since the cloud
 // started was made for one cluster: "owned NAME". AWS's own calls say whose it is.
 func cmdOwned(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: owned CLUSTER")
 	}
-	f := of(ts)
-	var services map[string][]string
-	ts.Check(f.get("inventory", &services))
 	before := strings.Split(ts.ReadFile(startInventory), "\n")
+	deadline := time.Now().Add(ownedLimit)
+	for {
+		orphans, err := of(ts).unowned(args[0], before)
+		switch {
+		case err == nil && len(orphans) == 0:
+			return
+		case time.Now().Before(deadline):
+			time.Sleep(natPoll)
+			continue
+		}
+		ts.Check(err)
+		ts.Fatalf("without the tag %s=%s, and not made by AWS itself:\n  %s", ownershipTag, args[0], strings.Join(orphans, "\n  "))
+	}
+}
+
+// unowned lists what is not among before and was not made for the cluster.
+func (c *cloud) unowned(cluster string, before []string) ([]string, error) {
+	var services map[string][]string
+	if err := c.get("inventory", &services); err != nil {
+		return nil, err
+	}
 	var orphans []string
 	for service, lines := range services {
 		for _, line := range lines {
@@ -77,18 +100,16 @@ func cmdOwned(ts *testscript.TestScript, neg bool, args []string) {
 			}
 			t := parseThing(service, line)
 			var err error
-			if t.tags, err = f.tagsOf(t); err != nil {
-				ts.Fatalf("reading the tags of %s: %v", line, err)
+			if t.tags, err = c.tagsOf(t); err != nil {
+				return nil, fmt.Errorf("reading the tags of %s: %w", line, err)
 			}
-			if !belongs(t, args[0]) {
+			if !belongs(t, cluster) {
 				orphans = append(orphans, fmt.Sprintf("%s, tags %v", line, t.tags))
 			}
 		}
 	}
-	if len(orphans) > 0 {
-		slices.Sort(orphans)
-		ts.Fatalf("without the tag %s=%s, and not made by AWS itself:\n  %s", ownershipTag, args[0], strings.Join(orphans, "\n  "))
-	}
+	slices.Sort(orphans)
+	return orphans, nil
 }
 
 func belongs(t thing, cluster string) bool {
