@@ -92,7 +92,7 @@ func keepFound(r engine.Receipt, t orphans.Thing, deleteModels bool) string {
 		return "it is not this cluster's: " + t.Why
 	case deleted:
 		return ""
-	case t.Data && !(t.Kind == "bucket" && deleteModels):
+	case t.Data && (t.Kind != "bucket" || !deleteModels):
 		return "it holds data of the cluster's: " + t.Why
 	}
 	return ""

@@ -129,9 +129,7 @@ func (f *fakeIAM) ListRolePolicies(_ context.Context, in *iam.ListRolePoliciesIn
 		return nil, err
 	}
 	out := &iam.ListRolePoliciesOutput{}
-	for _, name := range slices.Sorted(maps.Keys(r.inline)) {
-		out.PolicyNames = append(out.PolicyNames, name)
-	}
+	out.PolicyNames = append(out.PolicyNames, slices.Sorted(maps.Keys(r.inline))...)
 	return out, nil
 }
 

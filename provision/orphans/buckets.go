@@ -61,8 +61,8 @@ func (s *Search) bucketReason(ctx context.Context, name string) (string, error) 
 	switch {
 	case cloud.IsTransient(err):
 		return "", err
-	case err != nil: // no tags, no bucket any more, or not ours to read
-		return "", nil
+	case err != nil:
+		return "", nil //nolint:nilerr // no tags, no bucket any more, or not ours to read
 	}
 	tags := map[string]string{}
 	for _, t := range out.TagSet {

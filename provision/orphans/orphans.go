@@ -119,7 +119,7 @@ func (s *Search) Settled(ctx context.Context, accounted func(Thing) bool, waitin
 			limit = goingLimit
 		}
 		if len(pending) == 0 || err != nil || time.Since(start) >= limit {
-			return true, nil
+			return true, nil //nolint:nilerr // it is returned with what was found
 		}
 		waiting(pending[max(going, 0)])
 		return false, nil
