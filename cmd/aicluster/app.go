@@ -195,6 +195,9 @@ func interspersed(app *cli.App, args []string) []string {
 		out = append(out, rest[0])
 		flags, commands, rest = commands[i].Flags, commands[i].Subcommands, rest[1:]
 	}
+	if last := args[len(args)-1]; last == "--generate-bash-completion" {
+		return append(out, last) // the rest may be half a word; urfave/cli takes that from os.Args
+	}
 	var moved, kept []string
 	for i := 0; i < len(rest); i++ {
 		arg := rest[i]

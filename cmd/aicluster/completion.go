@@ -18,7 +18,7 @@ const zshCompletion = `#compdef aicluster
 # zsh completion for aicluster: source <(aicluster completion zsh)
 _aicluster() {
   local -a found
-  found=("${(@f)$("${words[@]:0:$#words-1}" --generate-bash-completion 2>/dev/null)}")
+  found=("${(@f)$("${(@)words[1,CURRENT-1]}" ${words[CURRENT]} --generate-bash-completion 2>/dev/null)}")
   [[ -n "${found[1]}" ]] && compadd -- "${found[@]}"
   _files
 }

@@ -20,8 +20,10 @@ func (a *app) iamPolicyCommand() *cli.Command {
 		Name:      "iam-policy",
 		Usage:     "print the least IAM policy that a caller needs for a blueprint",
 		ArgsUsage: "FILE",
+		Description: "Works offline, without credentials. What the blueprint does not have is not in the policy; print it anew when\n" +
+			"the blueprint changes. It covers every command on the cluster, teardown and its search too.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "account", Usage: "the account's twelve digits, `ID`; AWS_ACCOUNT_ID or * if left out"},
+			&cli.StringFlag{Name: "account", Usage: "`ID` of the account, twelve digits (default: AWS_ACCOUNT_ID, else * for any)"},
 			&cli.BoolFlag{Name: "read-only", Usage: "only what diff and status need"},
 		},
 		Action: func(ctx *cli.Context) error {

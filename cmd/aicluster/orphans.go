@@ -18,7 +18,7 @@ import (
 type orphansDocument struct {
 	Cluster     orphansCluster  `json:"cluster"`
 	Orphans     []orphans.Thing `json:"orphans"`
-	Held        int             `json:"held"`        // what the search found and the living cluster has
+	Held        int             `json:"held"`        // what the search found and the living cluster or the blueprint has
 	CostPerHour float64         `json:"costPerHour"` // of the orphans
 	Errors      []ui.Failure    `json:"errors"`      // what could not be searched
 }
@@ -159,6 +159,6 @@ func (s *session) printOrphans(d orphansDocument) {
 		s.say("no orphans of %s", s.target())
 	}
 	if d.Held > 0 {
-		s.say("%d more things belong to the living cluster", d.Held)
+		s.say("not orphans, but the cluster's or the blueprint's: %d", d.Held)
 	}
 }

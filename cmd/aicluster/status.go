@@ -24,6 +24,9 @@ func (a *app) statusCommand() *cli.Command {
 		Name:      "status",
 		Usage:     "what exists, healthy or not, and what it costs an hour right now",
 		ArgsUsage: "FILE (with --orphans also --name NAME --region REGION)",
+		Description: "With --orphans it searches the account by tag, by VPC and by name for what is or was the cluster's, leaves out\n" +
+			"what the living cluster has, and says what each orphan costs and how to remove it. It changes nothing.\n" +
+			"Exits 1 if there are orphans, 3 if something could not be read or searched.",
 		Flags: append(nameFlags(),
 			&cli.BoolFlag{Name: "orphans", Usage: "search for what is or was the cluster's and belongs to nothing that lives"},
 		),

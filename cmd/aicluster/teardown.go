@@ -14,6 +14,10 @@ func (a *app) teardownCommand() *cli.Command {
 		Aliases:   []string{"down"},
 		Usage:     "remove everything that up made, and hand over a receipt",
 		ArgsUsage: "FILE (or --name NAME --region REGION)",
+		Description: "Takes away what up made, and what Kubernetes and AWS made for the cluster, then searches the account for\n" +
+			"anything left. Kept are the models bucket, volumes to be retained, service-linked roles and an existing VPC.\n" +
+			"What is somebody else's is named and never deleted. Running it again goes on where it stopped.\n" +
+			"Exits 2 if the cluster is protected against deletion, 3 if a step failed, 5 if something is left.",
 		Flags: append(nameFlags(),
 			yesFlag(),
 			&cli.BoolFlag{Name: "delete-models", Usage: "also delete the models bucket and everything in it"},

@@ -18,9 +18,10 @@ import (
 
 // loadBalancers are the load balancers that Kubernetes' controllers made for the
 // cluster, of both generations, with their target groups and security groups, by
-// the controllers' own tags. Kubernetes removes them when their services go. Where it cannot, because the API server
-// does not answer or the cluster was deleted by hand, they would cost money and
-// hold the subnets for ever (eksctl #5468, #487, #253).
+// the controllers' own tags. Kubernetes removes them when their services go. Where
+// it cannot, because the API server does not answer or the cluster was deleted by
+// hand, they would cost money and hold the subnets for ever (eksctl #5468, #487,
+// #253).
 //
 // There is nothing to be made of them. The cluster needs them, which need the
 // subnets: so they are deleted once nobody is left who could make new ones, and
@@ -172,10 +173,9 @@ func (l *loadBalancers) waitUnplugged(ctx context.Context, p engine.Progress) er
 	for _, b := range l.balancers {
 		descriptions = append(descriptions, elbDescription+b.plug())
 	}
-	inVPC := leftovers{api: l.api, vpcID: l.vpc.liveID()}
 	start := time.Now()
 	return cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
-		found, err := inVPC.interfaces(ctx)
+		found, err := l.inVPC().interfaces(ctx)
 		if err != nil {
 			return true, err
 		}

@@ -60,7 +60,7 @@ func (s *Search) balancers(ctx context.Context) ([]Thing, error) {
 				continue
 			}
 			if t.Why == "" {
-				t.Why, t.Foreign, t.Remove, t.CostPerHour = "stands in the cluster's VPC", true, "", 0
+				t.disown(whyInVPC)
 			}
 			found = append(found, t)
 		}

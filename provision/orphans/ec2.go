@@ -170,7 +170,7 @@ func (s *Search) judge(found map[string]item) []Thing {
 		i.pool, i.object, i.Why = i.tags[tagPool], objectOf(i.tags), s.reason(i.tags)
 		i.inUse = i.inUse || used[id]
 		if i.Why == "" {
-			i.Why, i.Foreign, i.Remove, i.CostPerHour = "stands in the cluster's VPC", true, "", 0
+			i.disown(whyInVPC)
 		}
 		things = append(things, i.Thing)
 	}

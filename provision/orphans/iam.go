@@ -70,7 +70,7 @@ func (s *Search) role(ctx context.Context, name string) ([]Thing, error) {
 	case tagged && owner != s.Cluster:
 		return nil, nil
 	default:
-		t.Why, t.Foreign, t.Remove = "it has the name, and not the tag "+cloud.TagCluster, true, ""
+		t.disown(whyNamed)
 	}
 	return []Thing{t}, nil
 }

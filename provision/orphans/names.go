@@ -42,7 +42,7 @@ func (s *Search) clusters(ctx context.Context) ([]Thing, error) {
 	t := Thing{Kind: "cluster", ID: s.Cluster, Detail: "Kubernetes " + aws.ToString(c.Version) + ", " + strings.ToLower(string(c.Status)), CostPerHour: clusterPrice,
 		Remove: s.command("eks delete-cluster --name %s", s.Cluster), going: c.Status == ekstypes.ClusterStatusDeleting}
 	if t.Why = s.reason(c.Tags); t.Why == "" {
-		t.Why, t.Foreign, t.Remove, t.CostPerHour = "it has the name, and not the tag "+cloud.TagCluster, true, "", 0
+		t.disown(whyNamed)
 	}
 	return []Thing{t}, nil
 }

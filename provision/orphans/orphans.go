@@ -40,6 +40,18 @@ type Thing struct {
 	object string // the Kubernetes object that it was made for: "service/NAMESPACE/NAME", "pv/NAME"
 }
 
+// disown makes a thing somebody else's, which costs the cluster nothing and is not
+// ours to remove.
+func (t *Thing) disown(why string) {
+	t.Why, t.Foreign, t.Remove, t.CostPerHour = why, true, "", 0
+}
+
+// Why a thing is counted, or disowned, that no tag claims for the cluster.
+const (
+	whyInVPC = "stands in the cluster's VPC"
+	whyNamed = "it has the name, and not the tag " + cloud.TagCluster
+)
+
 // Name is the thing in the form of a resource's id: "nat-gateway/nat-0abc".
 func (t Thing) Name() string { return t.Kind + "/" + t.ID }
 
