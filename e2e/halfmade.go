@@ -5,7 +5,6 @@ import (
 	"io"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -121,20 +120,24 @@ func cmdTakenAway(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(f.do("DELETE", "calls", nil))
 	start := time.Now()
+	defer f.note(r, start)
 	cmdExits(ts, false, slices.Concat([]string{args[0], "teardown", "--yes", "--output", "json"}, args[1:]))
-	r.took += time.Since(start)
-	var calls struct{ Total int }
-	ts.Check(f.get("calls", &calls))
-	r.calls += calls.Total
-	kept, _ := receipt(ts, ts.ReadFile("stdout"))
-	after, err := f.since()
-	ts.Check(err)
-	explained := func(line string) bool { return mentioned(line, kept) }
-	r.left = len(slices.DeleteFunc(slices.Clone(after), explained))
-	r.kept = len(after) - r.left
-	if args[0] == strconv.Itoa(0) {
+	if args[0] == "0" {
 		cmdEmptied(ts, false, nil)
 	}
+}
+
+// note puts into a row what the teardown that began at start has done.
+func (f fixture) note(r *row, start time.Time) {
+	r.took += time.Since(start)
+	var calls struct{ Total int }
+	f.Check(f.get("calls", &calls))
+	r.calls += calls.Total
+	kept, _ := receipt(f.TestScript, f.ReadFile("stdout"))
+	after, err := f.since()
+	f.Check(err)
+	r.left = len(slices.DeleteFunc(slices.Clone(after), func(line string) bool { return mentioned(line, kept) }))
+	r.kept = len(after) - r.left
 }
 
 // since lists what is in the account that was not there at the start.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"aicluster/cmd/aicluster/ui"
+	"aicluster/provision/cloud"
 	"aicluster/provision/engine"
 	"aicluster/provision/orphans"
 )
@@ -18,29 +19,39 @@ func (s *session) search() *orphans.Search {
 	return &orphans.Search{EC2: c.EC2, EKS: c.EKS, IAM: c.IAM, Logs: c.Logs, AutoScaling: c.AutoScaling, ELB: c.ELB, Classic: c.ClassicELB, S3: c.S3, Cluster: m.Name, Region: m.Region}
 }
 
+// sightLimit is for how long EC2's lists are behind, as a rule. A search that begins
+// sooner after the command's start may miss what another run made just before that.
+const sightLimit = 5 * time.Second
+
 // judge has the search look for anything that the receipt does not account for,
 // and adds it. It waits for what may still go by itself, unless something is left
-// anyway. An account that could not be searched is one that may hold more.
-func (s *session) judge(ctx context.Context, r *engine.Receipt, progress ui.Progress) {
+// anyway. An account that could not be searched is one that may hold more. It tells
+// whether there is something that the teardown did not know of and has to go.
+func (s *session) judge(ctx context.Context, r *engine.Receipt, progress ui.Progress) (more bool) {
 	id, start := "search/"+s.blueprint.Metadata.Name, time.Now()
 	tell := func(state engine.State, message string) {
 		progress.Event(engine.Event{Time: time.Now(), Resource: id, Action: engine.ActionVerify, State: state, Message: message, Elapsed: time.Since(start)})
 	}
 	tell(engine.Started, "")
+	if rest := sightLimit - time.Since(s.start); rest > 0 {
+		tell(engine.Running, "waiting until EC2 lists what was made just before this")
+		_ = cloud.Sleep(ctx, rest) // an interruption ends the search, too
+	}
 	found, err := s.search().Settled(ctx,
 		func(t orphans.Thing) bool {
 			return len(r.Left) > 0 || keepFound(*r, t, s.deleteModels) != "" || accountedFor(*r, t)
 		},
 		func(t orphans.Thing) { tell(engine.Running, "waiting for "+t.Name()+" to go") })
 	for _, t := range found {
-		enter(r, t, s.deleteModels)
+		more = enter(r, t, s.deleteModels) || more
 	}
 	if err != nil {
 		r.Left = append(r.Left, engine.ReceiptLine{Resource: id, Reason: "there may be more: " + ui.Failures(err)[0].Message})
 		progress.Event(engine.Event{Time: time.Now(), Resource: id, Action: engine.ActionVerify, State: engine.Failed, Err: err, Elapsed: time.Since(start)})
-		return
+		return more
 	}
 	tell(engine.Succeeded, "")
+	return more
 }
 
 // accountedFor tells that a receipt says already that a thing is still there.
@@ -65,22 +76,24 @@ func detailWords(detail string) []string {
 
 // enter puts a thing that the search found into the receipt. What the receipt
 // tells already gets its price and the way to remove it; the rest is left, unless
-// it is somebody else's or holds data. What was called deleted is not.
-func enter(r *engine.Receipt, t orphans.Thing, deleteModels bool) {
+// it is somebody else's or holds data. What was called deleted is not. It tells
+// whether the thing is left and the receipt did not say so.
+func enter(r *engine.Receipt, t orphans.Thing, deleteModels bool) bool {
 	for _, lines := range [][]engine.ReceiptLine{r.Kept, r.Left} {
 		if i := slices.IndexFunc(lines, func(l engine.ReceiptLine) bool { return about(l, t) }); i >= 0 {
 			lines[i].CostPerHour, lines[i].Remove = t.CostPerHour, t.Remove
-			return
+			return false
 		}
 	}
 	line := engine.ReceiptLine{Resource: t.Name(), Detail: strings.TrimSuffix(t.ID+", "+t.Detail, ", "), Reason: keepFound(*r, t, deleteModels), CostPerHour: t.CostPerHour, Remove: t.Remove}
 	if line.Reason != "" {
 		r.Kept = append(r.Kept, line)
-		return
+		return false
 	}
 	line.Reason = "the search found it: " + t.Why
 	r.Deleted = slices.DeleteFunc(r.Deleted, func(l engine.ReceiptLine) bool { return about(l, t) })
 	r.Left = append(r.Left, line)
+	return true
 }
 
 // keepFound says why a teardown leaves a thing alone that only the search knows;
@@ -96,6 +109,16 @@ func keepFound(r engine.Receipt, t orphans.Thing, deleteModels bool) string {
 		return "it holds data of the cluster's: " + t.Why
 	}
 	return ""
+}
+
+// andBefore adds to a receipt what earlier rounds of the same teardown deleted.
+func andBefore(r engine.Receipt, deleted []engine.ReceiptLine) engine.Receipt {
+	all := slices.Concat(r.Deleted, r.Kept, r.Left)
+	earlier := slices.DeleteFunc(slices.Clone(deleted), func(l engine.ReceiptLine) bool {
+		return slices.ContainsFunc(all, func(now engine.ReceiptLine) bool { return now.Resource == l.Resource })
+	})
+	r.Deleted = slices.Concat(earlier, r.Deleted)
+	return r
 }
 
 // costOf adds up what lines of a receipt cost, in US dollars an hour.

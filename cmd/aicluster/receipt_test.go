@@ -44,3 +44,31 @@ func TestTheSearchCompletesTheReceipt(t *testing.T) {
 		})
 	}
 }
+
+func TestTeardownGoesOnFromNews(t *testing.T) {
+	for name, tt := range map[string]struct {
+		step  engine.Step
+		tried string
+		want  bool
+	}{
+		"was not seen before":  {engine.Step{Resource: "subnet/a", Observation: engine.Observation{Exists: true}}, "vpc/demo", true},
+		"is there again":       {engine.Step{Resource: "log-group/demo", Observation: engine.Observation{Exists: true}}, "", true},
+		"could not be deleted": {engine.Step{Resource: "vpc/demo", Observation: engine.Observation{Exists: true}}, "vpc/demo", false},
+		"is to be kept":        {engine.Step{Resource: "bucket/weights", Observation: engine.Observation{Exists: true, Keep: "it holds models"}}, "", false},
+		"is not there":         {engine.Step{Resource: "subnet/a"}, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := hasNews(&engine.Plan{Steps: []engine.Step{tt.step}}, []engine.ReceiptLine{{Resource: tt.tried}}); got != tt.want {
+				t.Errorf("%v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestRoundsShareOneReceipt(t *testing.T) {
+	earlier := []engine.ReceiptLine{{Resource: "cluster/demo"}, {Resource: "log-group/demo"}, {Resource: "vpc/demo"}}
+	got := andBefore(engine.Receipt{Deleted: []engine.ReceiptLine{{Resource: "vpc/demo"}}, Left: []engine.ReceiptLine{{Resource: "log-group/demo"}}}, earlier)
+	if len(got.Deleted) != 2 || got.Deleted[0].Resource != "cluster/demo" || got.Deleted[1].Resource != "vpc/demo" || len(got.Left) != 1 {
+		t.Errorf("%+v", got)
+	}
+}

@@ -24,6 +24,7 @@ type session struct {
 	clients   *cloud.Clients
 	identity  cloud.Identity
 	stack     *stack
+	options   stackOptions
 
 	deleteModels bool // the models bucket goes with the cluster
 }
@@ -72,7 +73,7 @@ func (a *app) openBlueprint(ctx context.Context, b *blueprints.Blueprint, o stac
 	if err != nil {
 		return nil, err
 	}
-	return &session{console: a.console, start: start, blueprint: b, clients: clients, identity: id, stack: st, deleteModels: o.deleteModels}, nil
+	return &session{console: a.console, start: start, blueprint: b, clients: clients, identity: id, stack: st, options: o, deleteModels: o.deleteModels}, nil
 }
 
 // plan compares everything. An interruption ends it with its own error.
@@ -82,6 +83,16 @@ func (s *session) plan(ctx context.Context) (*engine.Plan, error) {
 		return p, context.Cause(ctx)
 	}
 	return p, err
+}
+
+// planAgain looks anew which resources there are, and plans.
+func (s *session) planAgain(ctx context.Context) (*engine.Plan, error) {
+	st, err := newStack(ctx, s.clients, s.blueprint, s.options)
+	if err != nil {
+		return nil, err
+	}
+	s.stack = st
+	return s.plan(ctx)
 }
 
 // readCluster reads the control plane and fails if there is none.

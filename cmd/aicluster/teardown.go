@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"aicluster/cmd/aicluster/ui"
 	"aicluster/provision/engine"
 )
 
@@ -67,10 +70,7 @@ func (s *session) teardown(ctx context.Context, yes bool) error {
 		}
 	}
 	progress := s.console.Progress()
-	result, receipt := s.stack.graph.Teardown(ctx, plan, engine.Options{Events: progress.Event})
-	if !result.Interrupted {
-		s.judge(ctx, &receipt, progress)
-	}
+	result, receipt := s.teardownRounds(ctx, plan, progress)
 	progress.Close()
 	s.finishTeardown(ctx, result, receipt)
 	if err := ended(ctx, result); err != nil {
@@ -80,6 +80,38 @@ func (s *session) teardown(ctx context.Context, yes bool) error {
 		return errLeft
 	}
 	return nil
+}
+
+// maxRounds bounds how often a teardown goes on from what its search found.
+const maxRounds = 3
+
+// teardownRounds deletes what was planned. A run that was killed a moment ago may have
+// made what EC2 did not list then; once the search finds it, it goes as well.
+func (s *session) teardownRounds(ctx context.Context, plan *engine.Plan, progress ui.Progress) (engine.Result, engine.Receipt) {
+	var path time.Duration
+	var deleted []engine.ReceiptLine
+	for round := 1; ; round++ {
+		result, receipt := s.stack.graph.Teardown(ctx, plan, engine.Options{Events: progress.Event})
+		tried := receipt.Left
+		receipt = andBefore(receipt, deleted)
+		result.CriticalPath += path
+		if result.Interrupted || !s.judge(ctx, &receipt, progress) || round == maxRounds {
+			return result, receipt
+		}
+		next, err := s.planAgain(ctx)
+		if err != nil || !hasNews(next, tried) { // the receipt says what is left
+			return result, receipt
+		}
+		plan, path, deleted = next, result.CriticalPath, receipt.Deleted
+	}
+}
+
+// hasNews tells that a plan would delete something else than what could not be deleted
+// before.
+func hasNews(plan *engine.Plan, tried []engine.ReceiptLine) bool {
+	return slices.ContainsFunc(plan.Steps, func(st engine.Step) bool {
+		return st.Exists && st.Keep == "" && !slices.ContainsFunc(tried, func(l engine.ReceiptLine) bool { return l.Resource == st.Resource })
+	})
 }
 
 // agreeToDelete shows what will go and asks for the cluster's name.

@@ -112,3 +112,33 @@ func describeNATs(ctx context.Context, api API, filters []types.Filter) ([]types
 func natGone(g types.NatGateway) bool {
 	return slices.Contains([]types.NatGatewayState{types.NatGatewayStateDeleted, types.NatGatewayStateFailed}, g.State)
 }
+
+// liveTables finds the zones for which the cluster has a private route table, by
+// their names: subnets may have gone before it.
+func liveTables(ctx context.Context, api API, b *blueprints.Blueprint) ([]string, error) {
+	owner := cloud.Owner{Cluster: b.Metadata.Name}
+	tables, err := describeTables(ctx, api, owner.OwnedFilters(""))
+	if err != nil {
+		return nil, cloud.Wrap("network", "reading route tables", err)
+	}
+	var zones []string
+	for _, t := range tables {
+		if zone, ok := strings.CutPrefix(cloud.FromEC2(t.Tags)[cloud.TagName], owner.Cluster+"-"+privateTable); ok {
+			zones = append(zones, zone)
+		}
+	}
+	return zones, nil
+}
+
+func describeTables(ctx context.Context, api API, filters []types.Filter) ([]types.RouteTable, error) {
+	var tables []types.RouteTable
+	pages := ec2.NewDescribeRouteTablesPaginator(api, &ec2.DescribeRouteTablesInput{Filters: filters})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		tables = append(tables, page.RouteTables...)
+	}
+	return tables, nil
+}

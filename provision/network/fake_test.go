@@ -358,8 +358,10 @@ func (f *fakeEC2) AttachInternetGateway(_ context.Context, in *ec2.AttachInterne
 func (f *fakeEC2) DetachInternetGateway(_ context.Context, in *ec2.DetachInternetGatewayInput, _ ...func(*ec2.Options)) (*ec2.DetachInternetGatewayOutput, error) {
 	_, err := f.change("DetachInternetGateway")
 	defer f.mu.Unlock()
-	if len(f.addresses) > 0 {
-		return nil, apiError("DependencyViolation", "Network has some mapped public address(es).")
+	for _, n := range f.nats {
+		if !natGone(*n) {
+			return nil, apiError("DependencyViolation", "Network has some mapped public address(es).")
+		}
 	}
 	f.gateways[*in.InternetGatewayId].Attachments = nil
 	return &ec2.DetachInternetGatewayOutput{}, err

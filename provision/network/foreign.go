@@ -14,68 +14,105 @@ import (
 	"aicluster/provision/cloud"
 )
 
-// strangers names what keeps a VPC of our own from going and has no interface:
-// what stands there once everything of ours is gone. Each is named with its kind,
-// description and owner.
-func (l leftovers) strangers(ctx context.Context) ([]string, error) {
+// A stranger keeps a VPC of our own from going, and is nothing that teardown knows
+// of: somebody else's, or made by a run that died so lately that EC2 did not list it
+// when this teardown began.
+type stranger struct {
+	name string // with kind, description and owner: "sg-0abc (security group web: the web team's) of account 111122223333"
+	late bool
+}
+
+func (s stranger) String() string {
+	if s.late {
+		return s.name + ", which was made so lately that EC2 did not list it yet"
+	}
+	return s.name + ", which is not this cluster's"
+}
+
+// strangers finds what stands in a VPC of our own and has no interface once
+// everything of ours is gone.
+func (l leftovers) strangers(ctx context.Context) ([]stranger, error) {
 	if !l.all || l.mapped || len(l.subnetIDs) > 0 || l.vpcID == "" {
 		return nil, nil
 	}
-	var names []string
-	for _, find := range []func(context.Context) ([]string, error){l.strangeGroups, l.strangeSubnets, l.strangeGateways, l.strangeEndpoints} {
+	var all []stranger
+	for _, find := range []func(context.Context) ([]stranger, error){l.strangeGroups, l.strangeSubnets, l.strangeGateways, l.strangeInternet, l.strangeTables, l.strangeEndpoints} {
 		found, err := find(ctx)
 		if err != nil {
 			return nil, err
 		}
-		names = append(names, found...)
+		all = append(all, found...)
 	}
-	return names, nil
+	return all, nil
 }
 
-// stranger is how one is named: "sg-0abc (security group web: the web team's) of
-// account 111122223333".
-func stranger(id *string, kind string, words []string, owner *string) string {
+func (l leftovers) stranger(id *string, kind string, words []string, owner *string, tags []types.Tag) stranger {
 	words = slices.DeleteFunc(words, func(w string) bool { return w == "" })
 	name := aws.ToString(id) + " (" + strings.TrimSpace(kind+" "+strings.Join(words, ": ")) + ")"
 	if owner != nil {
 		name += " of account " + *owner
 	}
-	return name
+	return stranger{name, cloud.FromEC2(tags)[cloud.TagCluster] == l.cluster}
 }
 
-func (l leftovers) strangeGroups(ctx context.Context) ([]string, error) {
+func (l leftovers) strangeGroups(ctx context.Context) ([]stranger, error) {
 	groups, err := l.groupsOfVPC(ctx)
-	var names []string
+	var all []stranger
 	for _, g := range groups {
 		if !l.ofCluster(g) {
-			names = append(names, stranger(g.GroupId, "security group", []string{aws.ToString(g.GroupName), aws.ToString(g.Description)}, g.OwnerId))
+			all = append(all, l.stranger(g.GroupId, "security group", []string{aws.ToString(g.GroupName), aws.ToString(g.Description)}, g.OwnerId, g.Tags))
 		}
 	}
-	return names, err
+	return all, err
 }
 
-func (l leftovers) strangeSubnets(ctx context.Context) ([]string, error) {
+func (l leftovers) strangeSubnets(ctx context.Context) ([]stranger, error) {
 	subnets, err := describeSubnets(ctx, l.api, &ec2.DescribeSubnetsInput{Filters: []types.Filter{cloud.Filter("vpc-id", l.vpcID)}})
-	var names []string
+	var all []stranger
 	for _, s := range subnets {
-		names = append(names, stranger(s.SubnetId, "subnet", []string{cmp.Or(cloud.FromEC2(s.Tags)[cloud.TagName], aws.ToString(s.CidrBlock))}, s.OwnerId))
+		all = append(all, l.stranger(s.SubnetId, "subnet", []string{cmp.Or(cloud.FromEC2(s.Tags)[cloud.TagName], aws.ToString(s.CidrBlock))}, s.OwnerId, s.Tags))
 	}
-	return names, err
+	return all, err
 }
 
-func (l leftovers) strangeGateways(ctx context.Context) ([]string, error) {
+func (l leftovers) strangeGateways(ctx context.Context) ([]stranger, error) {
 	gateways, err := describeNATs(ctx, l.api, []types.Filter{cloud.Filter("vpc-id", l.vpcID)})
-	var names []string
+	var all []stranger
 	for _, g := range gateways {
 		if !natGone(g) && aws.ToString(g.VpcId) == l.vpcID {
-			names = append(names, stranger(g.NatGatewayId, "NAT gateway", []string{cloud.FromEC2(g.Tags)[cloud.TagName]}, nil))
+			all = append(all, l.stranger(g.NatGatewayId, "NAT gateway", []string{cloud.FromEC2(g.Tags)[cloud.TagName]}, nil, g.Tags))
 		}
 	}
-	return names, err
+	return all, err
 }
 
-func (l leftovers) strangeEndpoints(ctx context.Context) ([]string, error) {
-	var names []string
+// strangeTables leaves the main route table out, which goes with the VPC.
+func (l leftovers) strangeTables(ctx context.Context) ([]stranger, error) {
+	tables, err := describeTables(ctx, l.api, []types.Filter{cloud.Filter("vpc-id", l.vpcID)})
+	var all []stranger
+	for _, t := range tables {
+		isMain := func(a types.RouteTableAssociation) bool { return aws.ToBool(a.Main) }
+		if !slices.ContainsFunc(t.Associations, isMain) && aws.ToString(t.VpcId) == l.vpcID {
+			all = append(all, l.stranger(t.RouteTableId, "route table", []string{cloud.FromEC2(t.Tags)[cloud.TagName]}, t.OwnerId, t.Tags))
+		}
+	}
+	return all, err
+}
+
+func (l leftovers) strangeInternet(ctx context.Context) ([]stranger, error) {
+	out, err := l.api.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{Filters: []types.Filter{cloud.Filter("attachment.vpc-id", l.vpcID)}})
+	if err != nil {
+		return nil, err
+	}
+	var all []stranger
+	for _, g := range out.InternetGateways { // a VPC has one at most
+		all = append(all, l.stranger(g.InternetGatewayId, "internet gateway", []string{cloud.FromEC2(g.Tags)[cloud.TagName]}, g.OwnerId, g.Tags))
+	}
+	return all, nil
+}
+
+func (l leftovers) strangeEndpoints(ctx context.Context) ([]stranger, error) {
+	var all []stranger
 	pages := ec2.NewDescribeVpcEndpointsPaginator(l.api, &ec2.DescribeVpcEndpointsInput{Filters: []types.Filter{cloud.Filter("vpc-id", l.vpcID)}})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -84,11 +121,11 @@ func (l leftovers) strangeEndpoints(ctx context.Context) ([]string, error) {
 		}
 		for _, e := range page.VpcEndpoints {
 			if !strings.EqualFold(string(e.State), "deleted") && aws.ToString(e.VpcId) == l.vpcID {
-				names = append(names, stranger(e.VpcEndpointId, "endpoint", []string{aws.ToString(e.ServiceName)}, e.OwnerId))
+				all = append(all, l.stranger(e.VpcEndpointId, "endpoint", []string{aws.ToString(e.ServiceName)}, e.OwnerId, e.Tags))
 			}
 		}
 	}
-	return names, nil
+	return all, nil
 }
 
 // holders names what is still there, and tells whether any of it is somebody
@@ -100,8 +137,9 @@ func (l leftovers) holders(ctx context.Context) (names []string, foreign bool) {
 	for _, i := range others {
 		strangers = append(strangers, describeForeign(i))
 	}
-	for _, name := range strangers {
-		names = append(names, name+", which is not this cluster's")
+	for _, s := range strangers {
+		names = append(names, s.String())
+		foreign = foreign || !s.late
 	}
 	for _, i := range found {
 		if !slices.ContainsFunc(others, func(o types.NetworkInterface) bool { return *o.NetworkInterfaceId == *i.NetworkInterfaceId }) {
@@ -117,5 +155,5 @@ func (l leftovers) holders(ctx context.Context) (names []string, foreign bool) {
 			names = append(names, fmt.Sprintf("%s (security group %s)", aws.ToString(g.GroupId), aws.ToString(g.GroupName)))
 		}
 	}
-	return names, len(strangers) > 0
+	return names, foreign
 }

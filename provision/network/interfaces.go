@@ -106,18 +106,28 @@ func (l leftovers) ofControlPlane(i types.NetworkInterface) bool {
 		})
 }
 
-// foreignLimit is how long a deletion waits for what is somebody else's, in case
-// that somebody is removing it just now, or EC2 does not know yet that it is gone.
-const foreignLimit = 20 * time.Second
+// How long a deletion waits for strangers: for somebody else's, in case that somebody
+// is removing it just now; for the cluster's own, which do not go by themselves, only
+// in case that they are gone and EC2 still lists them.
+const (
+	foreignLimit = 20 * time.Second
+	lateLimit    = 5 * time.Second
+)
+
+func patience(strangers []stranger) time.Duration {
+	if slices.ContainsFunc(strangers, func(s stranger) bool { return s.late }) {
+		return lateLimit
+	}
+	return foreignLimit
+}
 
 // clear deletes what the VPC CNI left and calls remove until nothing holds the
-// resource any more, for at most limit, or [foreignLimit] when somebody else
-// holds it.
+// resource any more, for at most limit, or as long as strangers deserve.
 func (l leftovers) clear(ctx context.Context, limit time.Duration, p engine.Progress, remove func(context.Context) error) error {
 	start := time.Now()
-	var met time.Time // since when somebody else's things have been seen
+	var met time.Time // since when strangers have been seen
 	return cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
-		foreign, err := l.sweep(ctx, p)
+		strangers, err := l.sweep(ctx, p)
 		if err == nil {
 			err = remove(ctx)
 		}
@@ -125,11 +135,11 @@ func (l leftovers) clear(ctx context.Context, limit time.Duration, p engine.Prog
 			return true, err
 		}
 		switch {
-		case foreign == 0:
+		case len(strangers) == 0:
 			met = time.Time{}
 		case met.IsZero():
 			met = time.Now()
-		case time.Since(met) >= foreignLimit:
+		case time.Since(met) >= patience(strangers):
 			return true, err
 		}
 		if time.Since(start) >= limit {
@@ -140,35 +150,35 @@ func (l leftovers) clear(ctx context.Context, limit time.Duration, p engine.Prog
 }
 
 // sweep deletes the abandoned interfaces of a network of our own, says what else
-// stands there, and counts what is somebody else's.
-func (l leftovers) sweep(ctx context.Context, p engine.Progress) (int, error) {
+// stands there, and lists the strangers.
+func (l leftovers) sweep(ctx context.Context, p engine.Progress) ([]stranger, error) {
 	found, err := l.interfaces(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	rest, err := l.deleteAbandoned(ctx, found, p)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	foreign, err := l.foreign(ctx, rest)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	strangers, err := l.strangers(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, i := range foreign {
 		strangers = append(strangers, describeForeign(i))
 	}
 	if len(strangers) > 0 { // they matter more than what goes by itself
-		p("%s is not this cluster's: remove it by hand", strangers[0])
-		return len(strangers), nil
+		p("held by %s", strangers[0])
+		return strangers, nil
 	}
 	for _, i := range rest {
 		p("waiting for %s to go", nameInterface(i))
 	}
-	return 0, nil
+	return nil, nil
 }
 
 // deleteAbandoned deletes the abandoned interfaces among those found and returns
@@ -196,7 +206,7 @@ func nameInterface(i types.NetworkInterface) string {
 
 // describeForeign also says whose an interface is: the instance that it is
 // plugged into, the AWS service that made it, or the account.
-func describeForeign(i types.NetworkInterface) string {
+func describeForeign(i types.NetworkInterface) stranger {
 	owner := "account " + aws.ToString(i.OwnerId)
 	switch {
 	case i.Attachment != nil && aws.ToString(i.Attachment.InstanceId) != "":
@@ -204,5 +214,5 @@ func describeForeign(i types.NetworkInterface) string {
 	case aws.ToBool(i.RequesterManaged) && aws.ToString(i.RequesterId) != "":
 		owner = *i.RequesterId
 	}
-	return nameInterface(i) + " of " + owner
+	return stranger{name: nameInterface(i) + " of " + owner}
 }

@@ -18,7 +18,7 @@ import (
 // TestWhoHoldsASubnet puts one interface into a subnet that never goes: how long
 // teardown waits for it, and what it says.
 func TestWhoHoldsASubnet(t *testing.T) {
-	const others, ours = "is not this cluster's: remove it by hand", "waiting for eni-x"
+	const others, ours = "which is not this cluster's", "waiting for eni-x"
 	for name, test := range map[string]struct {
 		eni      types.NetworkInterface
 		standing string // a load balancer, nobody's of the cluster
@@ -140,6 +140,12 @@ func TestWhoHoldsAVPC(t *testing.T) {
 		"endpoint": {func(f *fakeEC2, vpcID string) {
 			f.endpoints["vpce-x"] = &types.VpcEndpoint{VpcEndpointId: aws.String("vpce-x"), ServiceName: aws.String("com.amazonaws.x.dynamodb"), VpcId: &vpcID, OwnerId: account}
 		}, "vpce-x (endpoint com.amazonaws.x.dynamodb) of account 111122223333, which is not this cluster's"},
+		"internet gateway": {func(f *fakeEC2, vpcID string) {
+			f.gateways["igw-x"] = &types.InternetGateway{InternetGatewayId: aws.String("igw-x"), OwnerId: account, Attachments: []types.InternetGatewayAttachment{{VpcId: &vpcID}}}
+		}, "igw-x (internet gateway) of account 111122223333, which is not this cluster's"},
+		"route table": {func(f *fakeEC2, vpcID string) {
+			f.tables["rtb-x"] = &types.RouteTable{RouteTableId: aws.String("rtb-x"), VpcId: &vpcID, OwnerId: account}
+		}, "rtb-x (route table) of account 111122223333, which is not this cluster's"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,13 +59,42 @@ func TestLostRepliesAreLookedForUntilListsShowThem(t *testing.T) {
 	})
 }
 
+// createCalls are the calls of an up that make something.
+var createCalls = []string{
+	"CreateVpc", "CreateSubnet", "CreateInternetGateway", "AttachInternetGateway", "AllocateAddress", "CreateNatGateway",
+	"CreateRouteTable", "AssociateRouteTable", "CreateRoute", "CreateVpcEndpoint",
+}
+
+// TestTornDownBeforeItIsSeen ends a run right after a create call and tears down at
+// once. That does not take long, whatever it cannot see yet, and the next teardown
+// finds the rest.
+func TestTornDownBeforeItIsSeen(t *testing.T) {
+	for _, op := range createCalls {
+		t.Run(op, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, b := newFake(), blueprint(system)
+				f.lag = late
+				f.upKilled(t, b, op)
+				start := time.Now()
+				if err := teardown(t, f, b); err != nil && (!cloud.IsDependency(err) || strings.Contains(err.Error(), "not this cluster's")) {
+					t.Error(err)
+				}
+				if took, most := time.Since(start), f.natTime+2*foreignLimit; took > most {
+					t.Errorf("it took %s, more than %s", took, most)
+				}
+				time.Sleep(late)
+				if err := teardown(t, f, b); err != nil || f.left() != 0 {
+					t.Errorf("error %v, %d left", err, f.left())
+				}
+			})
+		})
+	}
+}
+
 // TestKilledBeforeItIsSeen ends a run right after a create call and starts the
 // next one at once, which cannot see what was made.
 func TestKilledBeforeItIsSeen(t *testing.T) {
-	for _, op := range []string{
-		"CreateVpc", "CreateSubnet", "CreateInternetGateway", "AttachInternetGateway", "AllocateAddress", "CreateNatGateway",
-		"CreateRouteTable", "AssociateRouteTable", "CreateRoute", "CreateVpcEndpoint",
-	} {
+	for _, op := range createCalls {
 		t.Run(op, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f, b := newFake(), blueprint(system)

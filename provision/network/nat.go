@@ -265,25 +265,45 @@ func (n *natGateway) waitGone(ctx context.Context, p engine.Progress) error {
 // gateway is gone.
 const addressLimit = 2 * time.Minute
 
-// Delete implements [engine.Resource].
+// Delete implements [engine.Resource]. An address that is in use although its gateway
+// is gone, or there was none, may have one that EC2 did not list before.
 func (n *natGateway) Delete(ctx context.Context, p engine.Progress) error {
-	if n.id != "" {
-		_, err := n.api.DeleteNatGateway(ctx, &ec2.DeleteNatGatewayInput{NatGatewayId: &n.id})
-		if err != nil && !cloud.IsNotFound(err) {
-			return n.wrap("deleting the NAT gateway", err)
-		}
-		if err := n.waitGone(ctx, p); err != nil {
-			return err
-		}
+	if err := n.deleteGateway(ctx, p); err != nil {
+		return err
 	}
 	if err := n.releaseMore(ctx); err != nil || n.address == "" {
 		return err
 	}
-	if err := n.release(ctx, n.address); err != nil {
+	address := n.address
+	err := cloud.RetryWhile(ctx, addressLimit, stillMapped, func(ctx context.Context) error {
+		_, err := n.api.ReleaseAddress(ctx, &ec2.ReleaseAddressInput{AllocationId: &address})
+		if !stillMapped(err) {
+			return err
+		}
+		if readErr := n.read(ctx); readErr != nil {
+			return readErr
+		}
+		if deleteErr := n.deleteGateway(ctx, p); deleteErr != nil {
+			return deleteErr
+		}
 		return err
+	})
+	if err != nil && !cloud.IsNotFound(err) {
+		return n.wrap("releasing its Elastic IP "+address, err)
 	}
 	n.address, n.addressTags = "", nil
 	return nil
+}
+
+func (n *natGateway) deleteGateway(ctx context.Context, p engine.Progress) error {
+	if n.id == "" {
+		return nil
+	}
+	_, err := n.api.DeleteNatGateway(ctx, &ec2.DeleteNatGatewayInput{NatGatewayId: &n.id})
+	if err != nil && !cloud.IsNotFound(err) {
+		return n.wrap("deleting the NAT gateway", err)
+	}
+	return n.waitGone(ctx, p)
 }
 
 // stillMapped tells that an address is in use yet: EC2 says so in two ways, one

@@ -107,7 +107,7 @@ func build(api API, elb LoadBalancerAPI, owner cloud.Owner, b *blueprints.Bluepr
 	nats := n.addNATs(api, owner, natZones(b, layout), gateway, publicRoute)
 	tables := []*routeTable{publicTable}
 	for i, z := range layout.Zones {
-		table := newRouteTable(api, owner, "private-"+z.Name, n.vpc, n.private[z.Name])
+		table := newRouteTable(api, owner, privateTable+z.Name, n.vpc, n.private[z.Name])
 		out := newNoRoute(api, table)
 		if len(nats) > 0 {
 			out = newRoute(api, table, nats[min(i, len(nats)-1)])

@@ -8,7 +8,7 @@ import "aicluster/provision/cloud"
 func ZonePermissions(cloud.Site) []cloud.Permission {
 	return []cloud.Permission{cloud.Find(
 		"ec2:DescribeAvailabilityZones", "ec2:DescribeInstanceTypeOfferings", "ec2:DescribeSubnets",
-		"ec2:DescribeVpcs", "ec2:DescribeAddresses", "ec2:DescribeNatGateways",
+		"ec2:DescribeVpcs", "ec2:DescribeAddresses", "ec2:DescribeNatGateways", "ec2:DescribeRouteTables",
 	)}
 }
 
@@ -16,7 +16,8 @@ func ZonePermissions(cloud.Site) []cloud.Permission {
 // it: what Kubernetes and EKS left is removed with it.
 func (v *vpc) Permissions(s cloud.Site) []cloud.Permission {
 	return append(leftovers{}.Permissions(s),
-		cloud.Find("ec2:DescribeVpcs", "ec2:DescribeVpcAttribute"),
+		cloud.Find("ec2:DescribeVpcs", "ec2:DescribeVpcAttribute", "ec2:DescribeSubnets", "ec2:DescribeNatGateways", "ec2:DescribeRouteTables",
+			"ec2:DescribeInternetGateways", "ec2:DescribeVpcEndpoints"),
 		s.Change("ec2:CreateVpc", "ec2:CreateTags", "ec2:ModifyVpcAttribute", "ec2:DeleteVpc"))
 }
 

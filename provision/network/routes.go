@@ -16,6 +16,9 @@ import (
 // anywhere is where a default route leads.
 const anywhere = "0.0.0.0/0"
 
+// privateTable is what the name of a zone's private route table begins with.
+const privateTable = "private-"
+
 // routeTable is a route table with its associations. Its default route is a
 // resource of its own, because a NAT gateway takes minutes.
 type routeTable struct {

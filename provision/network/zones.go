@@ -105,8 +105,12 @@ func LiveZones(ctx context.Context, api API, b *blueprints.Blueprint) (Layout, e
 	if err != nil {
 		return Layout{}, err
 	}
+	tables, err := liveTables(ctx, api, b)
+	if err != nil {
+		return Layout{}, err
+	}
 	l := Layout{PoolZones: map[string][]string{}, NATZones: nats}
-	for _, name := range sortedUnion(slices.Collect(maps.Keys(live)), nats) {
+	for _, name := range sortedUnion(slices.Collect(maps.Keys(live)), slices.Concat(nats, tables)) {
 		z := live[name]
 		l.Zones = append(l.Zones, Zone{Name: name, ID: z.id, Public: z.public, Private: z.private})
 	}
