@@ -316,6 +316,46 @@ class Classic:
             self.w.fails("elb", "describe_load_balancers", "LoadBalancerNotFound", LoadBalancerNames=[name])
 
 
+class Files:
+    """File systems and their mount targets."""
+
+    def __init__(self, witness, inventory):
+        self.w, self.api = witness, witness.client("efs")
+        self.held = [line.split(" ")[1].split("/")[1] for line in inventory["efs"]]
+
+    def read(self):
+        return self.w.reads("efs", self.systems)
+
+    def systems(self):
+        w, api = self.w, self.api
+        found = w.pages("efs", "describe_file_systems", "FileSystems")
+        w.expect("file systems, in pages", found, w.pages("efs", "describe_file_systems", "FileSystems", 1))
+        interfaces = {i["NetworkInterfaceId"]: i for i in w.pages("ec2", "describe_network_interfaces", "NetworkInterfaces")}
+        seen = []
+        for f in found:
+            name = f["FileSystemId"]
+            w.expect(f"file system {name}, by id", [f], w.pages("efs", "describe_file_systems", "FileSystems", FileSystemId=name))
+            w.expect(f"file system {name}, by token", [f], w.pages("efs", "describe_file_systems", "FileSystems", CreationToken=f["CreationToken"]))
+            w.expect(f"file system {name}, tags", tags(f["Tags"]), tags(api.list_tags_for_resource(ResourceId=name)["Tags"]))
+            targets = w.pages("efs", "describe_mount_targets", "MountTargets", FileSystemId=name)
+            w.expect(f"file system {name}, mount targets", f["NumberOfMountTargets"], len(targets))
+            seen += [name] + [t["MountTargetId"] for t in targets]
+            for t in targets:
+                w.expect(f"mount target {t['MountTargetId']}, by id", [t], api.describe_mount_targets(MountTargetId=t["MountTargetId"])["MountTargets"])
+                groups = api.describe_mount_target_security_groups(MountTargetId=t["MountTargetId"])["SecurityGroups"]
+                holds = interfaces[t["NetworkInterfaceId"]]
+                w.expect(f"mount target {t['MountTargetId']}, interface", (t["SubnetId"], t["IpAddress"], sorted(groups)),
+                         (holds["SubnetId"], holds["PrivateIpAddress"], sorted(g["GroupId"] for g in holds["Groups"])))
+        w.expect("file systems and mount targets", sorted(self.held), sorted(seen))
+        w.fails("efs", "describe_file_systems", "FileSystemNotFound", FileSystemId="fs-0123456789abcdef0")
+        w.fails("efs", "describe_mount_targets", "MountTargetNotFound", MountTargetId="fsmt-0123456789abcdef0")
+        w.fails("efs", "list_tags_for_resource", "FileSystemNotFound", ResourceId="fs-0123456789abcdef0")
+        return len(seen)
+
+    def gone(self, held):
+        self.w.expect("file systems after teardown", [], self.w.pages("efs", "describe_file_systems", "FileSystems"))
+
+
 class Logs:
     def __init__(self, witness, inventory):
         self.w, self.api = witness, witness.client("logs")

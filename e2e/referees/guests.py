@@ -25,9 +25,18 @@ def settled(call, **params):
         time.sleep(0.05)
 
 
+def until(done):
+    """Waits for what AWS does later."""
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        if time.monotonic() > deadline:
+            raise TimeoutError("AWS did not finish")
+        time.sleep(0.05)
+
+
 def make(witness, region):
     """Makes the guests, before the cluster is there, and returns how to remove them."""
-    ec2, iam, logs = witness.client("ec2"), witness.client("iam"), witness.client("logs")
+    ec2, efs, iam, logs = (witness.client(service) for service in ("ec2", "efs", "iam", "logs"))
     undo = []
 
     def spec(kind):
@@ -50,10 +59,20 @@ def make(witness, region):
     reservation = ec2.create_capacity_reservation(InstanceType="m6i.large", InstancePlatform="Linux/UNIX", AvailabilityZone=region + "a", InstanceCount=1,
                                                   **spec("capacity-reservation"))["CapacityReservation"]["CapacityReservationId"]
     ec2.create_placement_group(GroupName="guest", Strategy="cluster", **spec("placement-group"))
+    files = efs.create_file_system(CreationToken="referees-guest", Tags=TAGS)["FileSystemId"]
+    until(lambda: efs.describe_file_systems(FileSystemId=files)["FileSystems"][0]["LifeCycleState"] == "available")
+    efs.create_mount_target(FileSystemId=files, SubnetId=subnet, SecurityGroups=[group])
     logs.create_log_group(logGroupName="/referees/guest", tags={"Name": "referees-guest"})
     logs.put_retention_policy(logGroupName="/referees/guest", retentionInDays=7)
 
+    def unmount():
+        for target in efs.describe_mount_targets(FileSystemId=files)["MountTargets"]:
+            efs.delete_mount_target(MountTargetId=target["MountTargetId"])
+        until(lambda: not efs.describe_mount_targets(FileSystemId=files)["MountTargets"])
+
     undo += [
+        unmount,
+        lambda: efs.delete_file_system(FileSystemId=files),
         lambda: logs.delete_log_group(logGroupName="/referees/guest"),
         lambda: ec2.delete_placement_group(GroupName="guest"),
         lambda: ec2.cancel_capacity_reservation(CapacityReservationId=reservation),

@@ -79,6 +79,7 @@ func TestServiceLinkedRoles(t *testing.T) {
 	for service, name := range map[string]string{
 		"eks.amazonaws.com": "AWSServiceRoleForAmazonEKS", "eks-nodegroup.amazonaws.com": "AWSServiceRoleForAmazonEKSNodegroup",
 		"autoscaling.amazonaws.com": "AWSServiceRoleForAutoScaling", "spot.amazonaws.com": "AWSServiceRoleForEC2Spot",
+		"elasticfilesystem.amazonaws.com": "AWSServiceRoleForAmazonElasticFileSystem",
 	} {
 		out := awstest.Must(c.CreateServiceLinkedRole(ctx, &sdk.CreateServiceLinkedRoleInput{AWSServiceName: aws.String(service)}))(t)
 		if *out.Role.RoleName != name || *out.Role.Path != "/aws-service-role/"+service+"/" {
@@ -88,9 +89,13 @@ func TestServiceLinkedRoles(t *testing.T) {
 		awstest.Fails(t, err, 400, "InvalidInput", "Service role name "+name+" has been taken in this account, please try a different suffix.")
 		_, err = c.DeleteRole(ctx, &sdk.DeleteRoleInput{RoleName: aws.String(name)})
 		awstest.Fails(t, err, 400, "UnmodifiableEntity", "this role is only modifiable by AWS")
+		attached := awstest.Must(c.ListAttachedRolePolicies(ctx, &sdk.ListAttachedRolePoliciesInput{RoleName: aws.String(name)}))(t)
+		for _, p := range attached.AttachedPolicies {
+			awstest.Must(c.GetPolicy(ctx, &sdk.GetPolicyInput{PolicyArn: p.PolicyArn}))(t)
+		}
 	}
 	s.EnsureServiceLinkedRole("elasticloadbalancing.amazonaws.com")
-	if inv := s.Inventory(); len(inv) != 4 {
+	if inv := s.Inventory(); len(inv) != 5 {
 		t.Errorf("a role that a service made for itself is listed: %v", inv)
 	}
 }

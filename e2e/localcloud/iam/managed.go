@@ -38,7 +38,7 @@ func managedPolicies() []string {
 		aws-service-role/AmazonEKSServiceRolePolicy aws-service-role/AWSServiceRoleForAmazonEKSNodegroup
 		aws-service-role/AutoScalingServiceRolePolicy aws-service-role/AWSEC2SpotServiceRolePolicy
 		aws-service-role/AWSEC2SpotFleetServiceRolePolicy aws-service-role/AWSElasticLoadBalancingServiceRolePolicy
-		aws-service-role/AWSServiceRoleForAmazonEKSPolicy`)
+		aws-service-role/AmazonElasticFileSystemServiceRolePolicy`)
 	for i, n := range names {
 		names[i] = "arn:aws:iam::aws:policy/" + n
 	}
