@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"aicluster/e2e/localcloud/wire"
@@ -41,7 +42,7 @@ func Start(t *testing.T, register ...func(*wire.Server)) aws.Config {
 }
 
 // Fails asserts that err is AWS's error with this code, a message that contains
-// words, and the HTTP status.
+// words, and the HTTP status. It keeps in mind which operation it was; see [Main].
 func Fails(t *testing.T, err error, status int, code, words string) {
 	t.Helper()
 	var api smithy.APIError
@@ -56,6 +57,18 @@ func Fails(t *testing.T, err error, status int, code, words string) {
 	if errors.As(err, &response) && response.HTTPStatusCode() != status {
 		t.Errorf("%s: got status %d, want %d", code, response.HTTPStatusCode(), status)
 	}
+	sawRefused(err)
+}
+
+// Unchecked is cfg for clients that send what the SDK itself would refuse, such as
+// a request without a required member.
+func Unchecked(cfg aws.Config) aws.Config {
+	cfg = cfg.Copy()
+	cfg.APIOptions = append(cfg.APIOptions, func(s *middleware.Stack) error {
+		_, err := s.Initialize.Remove("OperationInputValidation")
+		return err
+	})
+	return cfg
 }
 
 // Must returns out, or ends the test if the call failed.

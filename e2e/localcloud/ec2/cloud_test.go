@@ -17,6 +17,7 @@ import (
 // cloud is a local EC2 and the SDK's client of it.
 type cloud struct {
 	*sdk.Client
+	cfg     aws.Config
 	t       *testing.T
 	ctx     context.Context
 	service *ec2.Service
@@ -28,7 +29,8 @@ func newCloud(t *testing.T, speed float64) *cloud {
 	identities := iam.New(c)
 	s := ec2.New(c, identities)
 	t.Cleanup(s.Close)
-	return &cloud{sdk.NewFromConfig(awstest.Start(t, s.Register)), t, context.Background(), s, identities}
+	cfg := awstest.Start(t, s.Register)
+	return &cloud{sdk.NewFromConfig(cfg), cfg, t, context.Background(), s, identities}
 }
 
 func tagged(kind types.ResourceType, pairs ...string) []types.TagSpecification {

@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"aicluster/e2e/localcloud/autoscaling"
+	"aicluster/e2e/localcloud/awstest"
 	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/ec2"
 	"aicluster/e2e/localcloud/eks"
@@ -46,7 +47,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	os.Exit(awstest.Main(m, "eks"))
 }
 
 const region = "ap-northeast-2"

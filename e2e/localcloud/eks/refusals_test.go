@@ -306,6 +306,8 @@ func TestRefusedParts(t *testing.T) {
 		return err
 	}
 	errOf := func(_ any, err error) error { return err }
+	const noEntry = "The specified principalArn could not be found. You can view your available access entries with 'list-access-entries'."
+	none := aws.String("none")
 	whole := types.AccessScope{Type: types.AccessScopeTypeCluster}
 	token := aws.String("one")
 
@@ -371,6 +373,24 @@ func TestRefusedParts(t *testing.T) {
 		{"identity's token with other parameters", identity(func(in *ekssdk.CreatePodIdentityAssociationInput) { in.ClientRequestToken = token }), 400, badParameter, "was used before with different parameters"},
 		{"identity's policy with session tags", identity(func(in *ekssdk.CreatePodIdentityAssociationInput) { in.Policy = aws.String("{}") }), 400, badParameter, "disableSessionTags"},
 		{"no identity", errOf(a.eks.DescribePodIdentityAssociation(ctx, &ekssdk.DescribePodIdentityAssociationInput{ClusterName: home, AssociationId: aws.String("a-1")})), 404, noSuch, "a-1"},
+
+		{"look at no entry", errOf(a.eks.DescribeAccessEntry(ctx, &ekssdk.DescribeAccessEntryInput{ClusterName: home, PrincipalArn: stranger})), 404, noSuch, noEntry},
+		{"delete no entry", errOf(a.eks.DeleteAccessEntry(ctx, &ekssdk.DeleteAccessEntryInput{ClusterName: home, PrincipalArn: stranger})), 404, noSuch, noEntry},
+		{"policies of no entry", errOf(a.eks.ListAssociatedAccessPolicies(ctx, &ekssdk.ListAssociatedAccessPoliciesInput{ClusterName: home, PrincipalArn: stranger})), 404, noSuch, noEntry},
+		{"entries of a cluster without entries", errOf(a.eks.ListAccessEntries(ctx, &ekssdk.ListAccessEntriesInput{ClusterName: aws.String("closed")})), 400, badRequest, "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation."},
+		{"entries of no cluster", errOf(a.eks.ListAccessEntries(ctx, &ekssdk.ListAccessEntriesInput{ClusterName: none})), 404, noSuch, "No cluster found for name: none."},
+		{"look at no add-on", errOf(a.eks.DescribeAddon(ctx, &ekssdk.DescribeAddonInput{ClusterName: home, AddonName: aws.String("kube-proxy")})), 404, noSuch, "No addon: kube-proxy found in cluster: home"},
+		{"add-ons of no cluster", errOf(a.eks.ListAddons(ctx, &ekssdk.ListAddonsInput{ClusterName: none})), 404, noSuch, "No cluster found for name: none."},
+		{"101 add-on versions a page", errOf(a.eks.DescribeAddonVersions(ctx, &ekssdk.DescribeAddonVersionsInput{MaxResults: aws.Int32(101)})), 400, badParameter, "Member must have value less than or equal to 100"},
+		{"made-up page of add-on versions", errOf(a.eks.DescribeAddonVersions(ctx, &ekssdk.DescribeAddonVersionsInput{NextToken: aws.String("x")})), 400, badParameter, "nextToken"},
+		{"101 cluster versions a page", errOf(a.eks.DescribeClusterVersions(ctx, &ekssdk.DescribeClusterVersionsInput{MaxResults: aws.Int32(101)})), 400, badParameter, "Member must have value less than or equal to 100"},
+		{"status of no cluster version", errOf(a.eks.DescribeClusterVersions(ctx, &ekssdk.DescribeClusterVersionsInput{VersionStatus: "NEW"})), 400, badParameter, "Member must satisfy enum value set"},
+		{"look at no node group", errOf(a.eks.DescribeNodegroup(ctx, &ekssdk.DescribeNodegroupInput{ClusterName: home, NodegroupName: none})), 404, noSuch, "No node group found for name: none."},
+		{"profiles of no cluster", errOf(a.eks.ListFargateProfiles(ctx, &ekssdk.ListFargateProfilesInput{ClusterName: none})), 404, noSuch, "No cluster found for name: none."},
+		{"identities of no cluster", errOf(a.eks.ListPodIdentityAssociations(ctx, &ekssdk.ListPodIdentityAssociationsInput{ClusterName: none})), 404, noSuch, "No cluster found for name: none."},
+		{"change no identity", errOf(a.eks.UpdatePodIdentityAssociation(ctx, &ekssdk.UpdatePodIdentityAssociationInput{ClusterName: home, AssociationId: aws.String("a-1"), RoleArn: pod})), 404, noSuch, "a-1"},
+		{"change to a role for others", errOf(a.eks.UpdatePodIdentityAssociation(ctx, &ekssdk.UpdatePodIdentityAssociationInput{ClusterName: home, AssociationId: first.AssociationId, RoleArn: stranger})), 400, badParameter, "must allow pods.eks.amazonaws.com"},
+		{"delete no identity", errOf(a.eks.DeletePodIdentityAssociation(ctx, &ekssdk.DeletePodIdentityAssociationInput{ClusterName: home, AssociationId: aws.String("a-1")})), 404, noSuch, "a-1"},
 
 		{"profile without selectors", profile("home", "q", func(in *ekssdk.CreateFargateProfileInput) { in.Selectors = nil }), 400, badParameter, "Fargate Profile requires at least one selector."},
 		{"profile without namespace", profile("home", "q", func(in *ekssdk.CreateFargateProfileInput) { in.Selectors[0].Namespace = nil }), 400, badParameter, "Fargate Profile must have at least one selector with at least one namespace value."},

@@ -19,13 +19,14 @@ import (
 // account has a VPC with a subnet in two zones each, a second subnet in the first
 // zone, and a security group.
 type account struct {
-	t       *testing.T
-	elb     *sdk.Client
-	ec2     *ec2sdk.Client
-	service *elb.Service
-	vpc     string
-	subnets []string // a, b, a
-	group   string
+	t         *testing.T
+	elb       *sdk.Client
+	unchecked *sdk.Client // sends what the SDK would refuse
+	ec2       *ec2sdk.Client
+	service   *elb.Service
+	vpc       string
+	subnets   []string // a, b, a
+	group     string
 }
 
 func newAccount(t *testing.T) *account {
@@ -36,7 +37,7 @@ func newAccount(t *testing.T) *account {
 	s := elb.New(clk, compute, identities)
 	t.Cleanup(func() { s.Close(); compute.Close() })
 	cfg := awstest.Start(t, compute.Register, s.Register)
-	a := &account{t: t, elb: sdk.NewFromConfig(cfg), ec2: ec2sdk.NewFromConfig(cfg), service: s}
+	a := &account{t: t, elb: sdk.NewFromConfig(cfg), unchecked: sdk.NewFromConfig(awstest.Unchecked(cfg)), ec2: ec2sdk.NewFromConfig(cfg), service: s}
 	ctx := t.Context()
 	a.vpc = *awstest.Must(a.ec2.CreateVpc(ctx, &ec2sdk.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")}))(t).Vpc.VpcId
 	for _, at := range [][2]string{{"10.0.0.0/24", "a"}, {"10.0.1.0/24", "b"}, {"10.0.2.0/24", "a"}} {
@@ -111,6 +112,12 @@ func TestRefusals(t *testing.T) {
 	}
 	_, err := a.elb.DescribeLoadBalancers(t.Context(), &sdk.DescribeLoadBalancersInput{LoadBalancerNames: []string{"web"}})
 	awstest.Fails(t, err, 400, "LoadBalancerNotFound", "There is no ACTIVE Load Balancer named 'web'")
+	_, err = a.elb.DescribeTags(t.Context(), &sdk.DescribeTagsInput{LoadBalancerNames: []string{"web"}})
+	awstest.Fails(t, err, 400, "LoadBalancerNotFound", "There is no ACTIVE Load Balancer named 'web'")
+	// A load balancer that is not there is deleted without complaint, so what is left
+	// to refuse is a request without a name.
+	_, err = a.unchecked.DeleteLoadBalancer(t.Context(), &sdk.DeleteLoadBalancerInput{})
+	awstest.Fails(t, err, 400, "ValidationError", "Value null at 'loadBalancerName' failed to satisfy constraint: Member must not be null")
 }
 
 // TestLife makes a load balancer as the cloud provider of EKS does and looks at

@@ -1,6 +1,7 @@
 package elbv2_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -45,6 +46,16 @@ func TestSettings(t *testing.T) {
 	}
 	awstest.Must(c.SetSecurityGroups(ctx, &sdk.SetSecurityGroupsInput{LoadBalancerArn: guarded, SecurityGroups: []string{}}))(t)
 	awstest.Must(net.DeleteSecurityGroup(ctx, &ec2sdk.DeleteSecurityGroupInput{GroupId: &group}))(t)
+
+	gone := strings.Replace(*bare, "/bare/", "/gone/", 1)
+	_, err = c.DescribeTags(ctx, &sdk.DescribeTagsInput{ResourceArns: []string{gone}})
+	awstest.Fails(t, err, 400, "LoadBalancerNotFound", "not found")
+	_, err = c.DescribeTargetGroups(ctx, &sdk.DescribeTargetGroupsInput{LoadBalancerArn: &gone})
+	awstest.Fails(t, err, 400, "LoadBalancerNotFound", "not found")
+	_, err = c.DescribeTargetGroups(ctx, &sdk.DescribeTargetGroupsInput{Names: []string{"gone"}})
+	awstest.Fails(t, err, 400, "TargetGroupNotFound", "One or more target groups not found")
+	_, err = c.DescribeTargetGroups(ctx, &sdk.DescribeTargetGroupsInput{Marker: aws.String("x")})
+	awstest.Fails(t, err, 400, "ValidationError", "Invalid Marker.")
 
 	attribute := func(key, value string) []types.LoadBalancerAttribute {
 		return []types.LoadBalancerAttribute{{Key: &key, Value: &value}}

@@ -124,6 +124,13 @@ func TestRefusals(t *testing.T) {
 
 		{"role in a profile", errOf(c.DeleteRole(ctx, &sdk.DeleteRoleInput{RoleName: aws.String("have")})), 409, "DeleteConflict", "Cannot delete entity, must remove roles from instance profile first."},
 		{"delete no role", errOf(c.DeleteRole(ctx, &sdk.DeleteRoleInput{RoleName: aws.String("none")})), 404, "NoSuchEntity", "The role with name none cannot be found."},
+		{"look at no role", errOf(c.GetRole(ctx, &sdk.GetRoleInput{RoleName: aws.String("none")})), 404, "NoSuchEntity", "The role with name none cannot be found."},
+		{"policies attached to no role", errOf(c.ListAttachedRolePolicies(ctx, &sdk.ListAttachedRolePoliciesInput{RoleName: aws.String("none")})), 404, "NoSuchEntity", "The role with name none cannot be found."},
+		{"policies in no role", errOf(c.ListRolePolicies(ctx, &sdk.ListRolePoliciesInput{RoleName: aws.String("none")})), 404, "NoSuchEntity", "The role with name none cannot be found."},
+		{"profiles of no role", errOf(c.ListInstanceProfilesForRole(ctx, &sdk.ListInstanceProfilesForRoleInput{RoleName: aws.String("none")})), 404, "NoSuchEntity", "The role with name none cannot be found."},
+		{"profiles from a made-up page", errOf(c.ListInstanceProfiles(ctx, &sdk.ListInstanceProfilesInput{Marker: aws.String("x")})), 400, "ValidationError", "Invalid Marker."},
+		{"1001 profiles a page", errOf(c.ListInstanceProfiles(ctx, &sdk.ListInstanceProfilesInput{MaxItems: aws.Int32(1001)})), 400, "ValidationError", "Member must have value less than or equal to 1000"},
+		{"role out of no profile", errOf(c.RemoveRoleFromInstanceProfile(ctx, &sdk.RemoveRoleFromInstanceProfileInput{InstanceProfileName: aws.String("none"), RoleName: aws.String("have")})), 404, "NoSuchEntity", "Instance Profile none cannot be found."},
 		{"profile again", errOf(c.CreateInstanceProfile(ctx, profile)), 409, "EntityAlreadyExists", "Instance Profile have already exists."},
 		{"second role in a profile", errOf(c.AddRoleToInstanceProfile(ctx, into)), 409, "LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1"},
 		{"profile with a role", errOf(c.DeleteInstanceProfile(ctx, &sdk.DeleteInstanceProfileInput{InstanceProfileName: aws.String("have")})), 409, "DeleteConflict", "Cannot delete entity, must remove roles from instance profile first."},

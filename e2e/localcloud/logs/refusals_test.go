@@ -53,6 +53,7 @@ func TestRefusals(t *testing.T) {
 		{"51 tags", create("x", func(in *sdk.CreateLogGroupInput) { in.Tags = tags(51) }), "InvalidParameterException", "Member must have length less than or equal to 50"},
 		{"51st tag", errOf(c.TagResource(ctx, &sdk.TagResourceInput{ResourceArn: aws.String(arn + "have"), Tags: tags(50)})), "TooManyTagsException", "50 tags"},
 		{"tag nothing", errOf(c.TagResource(ctx, &sdk.TagResourceInput{ResourceArn: aws.String(arn + "none"), Tags: tags(1)})), "ResourceNotFoundException", "The specified log group does not exist."},
+		{"tags of nothing", errOf(c.ListTagsForResource(ctx, &sdk.ListTagsForResourceInput{ResourceArn: aws.String(arn + "none")})), "ResourceNotFoundException", "The specified log group does not exist."},
 		{"delete nothing", errOf(c.DeleteLogGroup(ctx, &sdk.DeleteLogGroupInput{LogGroupName: none})), "ResourceNotFoundException", "The specified log group does not exist."},
 		{"delete what is protected", errOf(c.DeleteLogGroup(ctx, &sdk.DeleteLogGroupInput{LogGroupName: aws.String("kept")})), "ValidationException", "Cannot delete log group with deletion protection enabled. Disable deletion protection first."},
 		{"keep nothing", errOf(c.PutRetentionPolicy(ctx, &sdk.PutRetentionPolicyInput{LogGroupName: none, RetentionInDays: aws.Int32(7)})), "ResourceNotFoundException", "The specified log group does not exist."},

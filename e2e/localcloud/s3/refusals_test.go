@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -74,6 +75,13 @@ func TestRefused(t *testing.T) {
 		out := awstest.Must(c.UploadPart(ctx, &s3.UploadPartInput{Bucket: have, Key: aws.String("parts"), UploadId: upload, PartNumber: aws.Int32(n + 1), Body: strings.NewReader("small")}))(t)
 		done = append(done, types.CompletedPart{ETag: out.ETag, PartNumber: aws.Int32(n + 1), ChecksumCRC32: out.ChecksumCRC32})
 	}
+	none := aws.String("none")
+	ownership := func(owner types.ObjectOwnership) error {
+		return errOf(c.PutBucketOwnershipControls(ctx, &s3.PutBucketOwnershipControlsInput{Bucket: have, OwnershipControls: &types.OwnershipControls{Rules: []types.OwnershipControlsRule{{ObjectOwnership: owner}}}}))
+	}
+	stranger := func(o *s3.Options) {
+		o.Credentials = credentials.NewStaticCredentialsProvider("AKIANOBODY", "secret", "")
+	}
 	const public = `,"Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::have/*"`
 
 	for _, tt := range []struct {
@@ -121,6 +129,18 @@ func TestRefused(t *testing.T) {
 
 		{"subresource that is not here", errOf(c.PutBucketAnalyticsConfiguration(ctx, &s3.PutBucketAnalyticsConfigurationInput{Bucket: aws.String("fresh"), Id: aws.String("x"), AnalyticsConfiguration: &types.AnalyticsConfiguration{Id: aws.String("x"), StorageClassAnalysis: &types.StorageClassAnalysis{}}})), 501, "NotImplemented", "not implemented"},
 		{"list of them", errOf(c.ListBucketMetricsConfigurations(ctx, &s3.ListBucketMetricsConfigurationsInput{Bucket: have})), 501, "NotImplemented", "not implemented"},
+		{"lifecycle that is not there", errOf(c.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: have})), 404, "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"},
+		{"lifecycle without an action", errOf(c.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{Bucket: have, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: []types.LifecycleRule{
+			{ID: aws.String("r"), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("")}}}}})), 400, "MalformedXML", "not well-formed or did not validate against our published schema"},
+		{"ownership of no bucket", errOf(c.GetBucketOwnershipControls(ctx, &s3.GetBucketOwnershipControlsInput{Bucket: none})), 404, "NoSuchBucket", "The specified bucket does not exist"},
+		{"ownership by nobody", ownership("Nobody"), 400, "MalformedXML", "not well-formed or did not validate against our published schema"},
+		{"access block of no bucket", errOf(c.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: none})), 404, "NoSuchBucket", "The specified bucket does not exist"},
+		{"access block for no bucket", errOf(c.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{Bucket: none, PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{BlockPublicAcls: aws.Bool(true)}})), 404, "NoSuchBucket", "The specified bucket does not exist"},
+		{"buckets of an unknown key", errOf(c.ListBuckets(ctx, &s3.ListBucketsInput{}, stranger)), 403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."},
+		{"versions in no bucket", errOf(c.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: none})), 404, "NoSuchBucket", "The specified bucket does not exist"},
+		{"uploads to no bucket", errOf(c.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: none})), 404, "NoSuchBucket", "The specified bucket does not exist"},
+		{"end of no upload", errOf(c.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: have, Key: aws.String("parts"), UploadId: none})), 404, "NoSuchUpload", "The upload ID may be invalid, or the upload may have been aborted or completed."},
+		{"head of no object", errOf(c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: have, Key: none})), 404, "NotFound", ""},
 		{"no object", errOf(c.GetObject(ctx, &s3.GetObjectInput{Bucket: have, Key: aws.String("none")})), 404, "NoSuchKey", "The specified key does not exist."},
 		{"object that is there", put(s3.PutObjectInput{Bucket: have, Key: key, IfNoneMatch: aws.String("*")}), 412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"},
 		{"wrong checksum", put(s3.PutObjectInput{Bucket: have, Key: aws.String("sum"), ChecksumCRC32: aws.String("AAAAAA==")}), 400, "BadDigest", "did not match"},

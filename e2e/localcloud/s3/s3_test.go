@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 
+	"aicluster/e2e/localcloud/awstest"
 	"aicluster/e2e/localcloud/wire"
 )
 
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(awstest.Main(m, "s3"))
 }
 
 const testRegion = "ap-northeast-2"

@@ -1,23 +1,16 @@
 package server
 
 import (
-	"go/ast"
-	"go/parser"
-	gotoken "go/token"
-	"io/fs"
 	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-)
 
-// sdkServices are the local cloud's names for the SDK's packages.
-var sdkServices = map[string]string{
-	"autoscaling": "autoscaling", "cloudwatchlogs": "logs", "ec2": "ec2", "efs": "efs", "eks": "eks", "elasticloadbalancing": "elb",
-	"elasticloadbalancingv2": "elbv2", "iam": "iam", "s3": "s3", "servicequotas": "servicequotas", "ssm": "ssm", "sts": "sts",
-}
+	"aicluster/e2e/localcloud/operations"
+)
 
 // autoscalerCalls is what the cluster autoscaler 1.36.1 calls (seen when it was run
 // against an emulator).
@@ -41,12 +34,18 @@ var notOfServices = map[string]string{
 func TestOperationsCovered(t *testing.T) {
 	c, _ := startCloud(t)
 	handlers := c.wire.Operations()
-	product := calls(t, "../../../provision", "../../../nodepools", "../../../addons", "../../../cmd")
+	product, err := operations.OfProduct("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
 	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/cloud-provider-aws").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	provider := calls(t, filepath.Join(strings.TrimSpace(string(module)), "pkg/providers/v1"))
+	provider, err := operations.Called(filepath.Join(strings.TrimSpace(string(module)), "pkg/providers/v1"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for operation := range notOfServices {
 		delete(provider, operation)
 	}
@@ -76,57 +75,29 @@ func set(list []string) map[string]bool {
 	return out
 }
 
-// calls finds the operations whose input type the Go files below some folders name,
-// as "service:Operation".
-func calls(t *testing.T, folders ...string) map[string]bool {
-	t.Helper()
-	found := map[string]bool{}
-	for _, folder := range folders {
-		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "_fakes.go") {
-				return err
-			}
-			file, err := parser.ParseFile(gotoken.NewFileSet(), path, nil, parser.SkipObjectResolution)
-			if err != nil {
-				return err
-			}
-			addCalls(found, file)
-			return nil
-		})
+// TestRefusalsCounted: the tests of each service that the product calls count which
+// of its operations were refused; see awstest.Main.
+func TestRefusalsCounted(t *testing.T) {
+	product, err := operations.OfProduct("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	services := map[string]bool{}
+	for operation := range product {
+		service, _, _ := strings.Cut(operation, ":")
+		services[service] = true
+	}
+	for service := range services {
+		tests, err := filepath.Glob(filepath.Join("..", service, "*_test.go"))
 		if err != nil {
 			t.Fatal(err)
 		}
+		counted := slices.ContainsFunc(tests, func(path string) bool {
+			text, err := os.ReadFile(path)
+			return err == nil && strings.Contains(string(text), `awstest.Main(m, "`+service+`")`)
+		})
+		if !counted {
+			t.Errorf("localcloud/%s has no TestMain that ends in awstest.Main(m, %q)", service, service)
+		}
 	}
-	return found
-}
-
-func addCalls(found map[string]bool, file *ast.File) {
-	services := map[string]string{} // by the file's name for the package
-	for _, i := range file.Imports {
-		p, ok := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), "github.com/aws/aws-sdk-go-v2/service/")
-		if !ok || sdkServices[p] == "" {
-			continue
-		}
-		name := p
-		if i.Name != nil {
-			name = i.Name.Name
-		}
-		services[name] = sdkServices[p]
-	}
-	ast.Inspect(file, func(n ast.Node) bool {
-		s, ok := n.(*ast.SelectorExpr)
-		if !ok {
-			return true
-		}
-		pkg, ok := s.X.(*ast.Ident)
-		if !ok || services[pkg.Name] == "" {
-			return true
-		}
-		for _, suffix := range []string{"Input", "APIClient"} {
-			if operation, ok := strings.CutSuffix(s.Sel.Name, suffix); ok {
-				found[services[pkg.Name]+":"+operation] = true
-			}
-		}
-		return true
-	})
 }

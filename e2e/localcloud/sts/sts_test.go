@@ -40,6 +40,12 @@ func TestIdentity(t *testing.T) {
 		}
 	}
 
+	unknown := func(o *sdk.Options) {
+		o.Credentials = credentials.NewStaticCredentialsProvider("AKIANOBODY", "secret", "")
+	}
+	_, err := c.GetCallerIdentity(ctx, &sdk.GetCallerIdentityInput{}, unknown)
+	awstest.Fails(t, err, 403, "InvalidClientTokenId", "The security token included in the request is invalid")
+
 	roles := iamsdk.NewFromConfig(cfg)
 	for name, principal := range map[string]string{"mine": `"AWS":"arn:aws:iam::111122223333:root"`, "theirs": `"Service":"eks.amazonaws.com"`} {
 		awstest.Must(roles.CreateRole(ctx, &iamsdk.CreateRoleInput{RoleName: aws.String(name), AssumeRolePolicyDocument: aws.String(
@@ -71,7 +77,7 @@ func TestIdentity(t *testing.T) {
 			awstest.Fails(t, err, 400, "ValidationError", want)
 		})
 	}
-	_, err := assume("none")
+	_, err = assume("none")
 	awstest.Fails(t, err, 403, "AccessDenied", "is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::111122223333:role/none")
 	_, err = assume("theirs")
 	awstest.Fails(t, err, 403, "AccessDenied", "User: arn:aws:iam::111122223333:user/tester is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::111122223333:role/theirs")
