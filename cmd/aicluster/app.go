@@ -22,6 +22,7 @@ type app struct {
 	console *ui.Console
 	version string
 	acts    string // the running command if it is one that acts: its JSON ends with a summary
+	cluster string // that it works on, once that is known
 }
 
 func newApp(stdin, stdout, stderr *os.File) *app {
@@ -148,7 +149,7 @@ func (a *app) endJSON(err error, code int) {
 	if code == exitInterrupted {
 		result = resultInterrupted
 	}
-	_ = a.console.Summary(summaryLine{Type: "summary", Command: a.acts, Result: result, Errors: ui.Failures(err)})
+	_ = a.console.Summary(summaryLine{Type: "summary", Command: a.acts, Cluster: a.cluster, Result: result, Errors: ui.Failures(err)})
 }
 
 // clients makes the AWS clients and checks the credentials, so that a run

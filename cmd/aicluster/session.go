@@ -64,6 +64,7 @@ func (a *app) open(ctx context.Context, file string, o stackOptions) (*session, 
 
 func (a *app) openBlueprint(ctx context.Context, b *blueprints.Blueprint, o stackOptions) (*session, error) {
 	start := time.Now()
+	a.cluster = b.Metadata.Name
 	clients, id, err := a.clients(ctx, b.Metadata.Region)
 	if err != nil {
 		return nil, err
