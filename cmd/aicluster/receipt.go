@@ -117,7 +117,7 @@ func andBefore(r engine.Receipt, deleted []engine.ReceiptLine) engine.Receipt {
 	earlier := slices.DeleteFunc(slices.Clone(deleted), func(l engine.ReceiptLine) bool {
 		return slices.ContainsFunc(all, func(now engine.ReceiptLine) bool { return now.Resource == l.Resource })
 	})
-	r.Deleted = slices.Concat(earlier, r.Deleted)
+	r.Deleted = append(append([]engine.ReceiptLine{}, earlier...), r.Deleted...) // in JSON a list, also when it is empty
 	return r
 }
 
@@ -151,18 +151,20 @@ func (s *session) finishTeardown(ctx context.Context, r engine.Result, receipt e
 	}
 	s.showReceipt(receipt)
 	elapsed := ui.Duration(time.Since(s.start))
-	kept := ""
-	if cost > 0 {
-		kept = ", at " + ui.Dollars(cost)
+	at := func(words string) string {
+		if cost == 0 {
+			return ""
+		}
+		return words + ui.Dollars(cost)
 	}
 	switch {
 	case len(receipt.Left) > 0:
-		s.say("not everything is gone after %s; what is there costs up to %s", elapsed, ui.Dollars(cost))
+		s.say("not everything is gone after %s%s", elapsed, at("; what is there costs up to "))
 		s.console.Hint("run the same command again; it goes on from here")
 	case len(receipt.Deleted) == 0:
 		s.say("there was nothing to delete: %s does not exist", s.target())
 	default:
-		s.say("%s is gone after %s: %d deleted, %d kept%s", s.target(), elapsed, len(receipt.Deleted), len(receipt.Kept), kept)
+		s.say("%s is gone after %s: %d deleted, %d kept%s", s.target(), elapsed, len(receipt.Deleted), len(receipt.Kept), at(", at "))
 	}
 }
 

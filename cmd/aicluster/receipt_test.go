@@ -72,3 +72,11 @@ func TestRoundsShareOneReceipt(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestEmptyReceipt: its JSON has lists, also when nothing was deleted.
+func TestEmptyReceipt(t *testing.T) {
+	got := andBefore(engine.Receipt{Deleted: []engine.ReceiptLine{}, Left: []engine.ReceiptLine{{Resource: "vpc/demo"}}}, nil)
+	if got.Deleted == nil {
+		t.Error("null in JSON")
+	}
+}
