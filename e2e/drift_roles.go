@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -115,5 +116,21 @@ func (d drift) bucket() error {
 
 func (d drift) upload() error {
 	_, err := d.s3.CreateMultipartUpload(d.ctx, &s3.CreateMultipartUploadInput{Bucket: &d.name, Key: aws.String("unfinished")})
+	return err
+}
+
+// versions leaves three versions of one object, and two of another under a delete marker.
+func (d drift) versions() error {
+	_, err := d.s3.PutBucketVersioning(d.ctx, &s3.PutBucketVersioningInput{
+		Bucket: &d.name, VersioningConfiguration: &s3types.VersioningConfiguration{Status: s3types.BucketVersioningStatusEnabled},
+	})
+	for _, key := range []string{"notes", "notes", "notes", "old", "old"} {
+		if err == nil {
+			_, err = d.s3.PutObject(d.ctx, &s3.PutObjectInput{Bucket: &d.name, Key: &key, Body: strings.NewReader(key)})
+		}
+	}
+	if err == nil {
+		_, err = d.s3.DeleteObject(d.ctx, &s3.DeleteObjectInput{Bucket: &d.name, Key: aws.String("old")})
+	}
 	return err
 }

@@ -80,6 +80,7 @@ func runScripts(t *testing.T, dir string, variables []string, rows *table) {
 			"signal":     cmdSignal,
 			"single":     cmdSingle,
 			"takenaway":  cmdTakenAway,
+			"unblock":    cmdUnblock,
 			"unchanged":  cmdUnchanged,
 			"waitfor":    cmdWaitFor,
 		},

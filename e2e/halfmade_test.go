@@ -130,7 +130,7 @@ func TestTeardown(t *testing.T) {
 		operations = append(operations, strings.Fields(kill)[1])
 	}
 	write := func(name, script string) {
-		script += "-- rich.yaml --\n" + string(blueprint) + "-- late.json --\n" + late + "\n-- operations.txt --\n" + strings.Join(operations, "\n") + "\n"
+		script += "\n-- rich.yaml --\n" + string(blueprint) + "-- late.json --\n" + late + "\n-- operations.txt --\n" + strings.Join(operations, "\n") + "\n"
 		if err := os.WriteFile(filepath.Join(dir, name+".txtar"), []byte(script), 0o644); err != nil {
 			t.Fatal(err)
 		}

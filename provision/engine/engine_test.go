@@ -362,6 +362,10 @@ func TestTeardownWithoutAccessToWhatIsInside(t *testing.T) {
 	if want := "deleted cluster release check kept left"; summary(receipt) != want {
 		t.Errorf("receipt: %s, want %s", summary(receipt), want)
 	}
+	i := slices.IndexFunc(receipt.Deleted, func(l ReceiptLine) bool { return strings.HasPrefix(l.Detail, "went with cluster: ") })
+	if i < 0 {
+		t.Errorf("the receipt does not say what failed inside: %+v", receipt.Deleted)
+	}
 }
 
 // What cannot go by itself goes with its container, or stays with it.

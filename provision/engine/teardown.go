@@ -110,8 +110,11 @@ func (t *teardownWalk) receipt() Receipt {
 	for _, n := range t.graph.nodes {
 		r := t.results[n]
 		if c := t.goneWith(n); c != "" && r.State != Succeeded {
-			r.State, r.Err = Succeeded, nil
 			r.Detail = "went with " + c
+			if r.Err != nil { // a hook that failed may have left something elsewhere
+				r.Detail += ": " + r.Err.Error()
+			}
+			r.State, r.Err = Succeeded, nil
 		}
 		line := ReceiptLine{Resource: r.Resource, Detail: r.Detail}
 		switch {
