@@ -7,9 +7,13 @@ import (
 	"aicluster/e2e/localcloud/wire/model"
 )
 
-// What a service answers when it is itself in trouble. Codes and statuses are
-// those of its model where it has some (botocore), else those of the page "Common
-// Errors" of its API reference; so are the words.
+// What a service answers when it is itself in trouble. Codes are those of its model
+// where it has some (botocore), else those of the page "Common Errors" of its API
+// reference (EC2: "Error codes for the Amazon EC2 API", S3: "Error responses"), and so
+// are the statuses; without one in the model it is 500 or 503 for a server's fault and
+// 400 for a caller's. The words are what those pages say of the code. What AWS itself
+// puts into the message of EKS's, Logs', SSM's, EFS's and Service Quotas' own codes was
+// not found: there the words are the model's description of the exception.
 
 // Throttled is the error for too many calls, as the service words it.
 func (s *Server) Throttled(c Call) error {
@@ -50,8 +54,10 @@ func troubles(service string, status int) (code, words string) {
 			return "Unavailable", "The server is overloaded and can't handle the request."
 		case "s3":
 			return "ServiceUnavailable", "Reduce your request rate."
-		case "eks", "logs":
+		case "eks":
 			return "ServiceUnavailableException", "The service is unavailable. Back off and retry the operation."
+		case "logs":
+			return "ServiceUnavailableException", "The service cannot complete the request."
 		}
 		return "ServiceUnavailable", commonUnavailable
 	}
@@ -61,13 +67,13 @@ func troubles(service string, status int) (code, words string) {
 	case "s3":
 		return "InternalError", "We encountered an internal error. Please try again."
 	case "eks":
-		return "ServerException", "Internal server error"
+		return "ServerException", "These errors are usually caused by a server-side issue."
 	case "iam":
 		return "ServiceFailure", commonFailure
 	case "logs":
-		return "InternalServerException", "Internal server error"
+		return "InternalServerException", "An internal server error occurred while processing the request."
 	case "ssm", "efs":
-		return "InternalServerError", "Internal server error"
+		return "InternalServerError", "An error occurred on the server side."
 	case "servicequotas":
 		return "ServiceException", "Something went wrong."
 	}
