@@ -61,6 +61,9 @@ func lookup[T any](t *table[T], k kind, id *string) (T, error) {
 		return v, nil
 	}
 	if !wellFormed(k.prefix, *id) {
+		if k == kindEndpoint { // terraform-aws-modules/terraform-aws-vpc#312 has the reply
+			return none, fail(k.malformed, "Invalid Id: '%s' (expecting '%s...; the Id may only contain lowercase alphanumeric characters and a single dash')", *id, k.prefix)
+		}
 		return none, fail(k.malformed, "Invalid id: %q (expecting %q)", *id, k.prefix+"...")
 	}
 	return none, fail(k.missing, k.words, *id)

@@ -48,11 +48,13 @@ func checkFilters[T any](fs []types.Filter, known filters[T], tagged bool) error
 			return invalidValue("The filter '%s' is invalid", name)
 		}
 		if len(f.Values) == 0 {
+			// Words not found.
 			return invalidValue("The filter value for '%s' is missing", name)
 		}
 		values += len(f.Values)
 	}
 	if values > maxFilterValues {
+		// Words not found.
 		return fail("FilterLimitExceeded", "The maximum length for a filter value set is %d", maxFilterValues)
 	}
 	return nil

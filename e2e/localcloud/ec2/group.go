@@ -108,6 +108,9 @@ func (a api) DescribeSecurityGroups(ctx context.Context, in *ec2.DescribeSecurit
 	if len(in.GroupNames) > 0 { // names are for the default VPC, and there is none
 		return nil, fail("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC 'none'", in.GroupNames[0])
 	}
+	if err := checkVPCFilter(in.Filters); err != nil {
+		return nil, err
+	}
 	var all []types.SecurityGroup
 	for _, g := range r.groups.shown() {
 		all = append(all, g.output(r))
@@ -115,6 +118,22 @@ func (a api) DescribeSecurityGroups(ctx context.Context, in *ec2.DescribeSecurit
 	kept, err := describe(all, in.GroupIds, func(g types.SecurityGroup) *string { return g.GroupId }, in.Filters, groupFilters(),
 		func(g types.SecurityGroup) []types.Tag { return g.Tags })
 	return &ec2.DescribeSecurityGroupsOutput{SecurityGroups: kept}, err
+}
+
+// checkVPCFilter refuses what cannot be a VPC's id. EC2's whole message is the name
+// of the filter (aws/aws-cli#7137, kubernetes-sigs/aws-load-balancer-controller#3352).
+func checkVPCFilter(fs []types.Filter) error {
+	for _, f := range fs {
+		if aws.ToString(f.Name) != "vpc-id" {
+			continue
+		}
+		for _, id := range f.Values {
+			if !strings.ContainsAny(id, "*?") && !wellFormed(kindVPC.prefix, id) {
+				return invalidValue("vpc-id")
+			}
+		}
+	}
+	return nil
 }
 
 func groupFilters() filters[types.SecurityGroup] {

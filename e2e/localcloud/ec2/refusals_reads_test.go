@@ -42,6 +42,7 @@ func TestRefusedReads(t *testing.T) {
 		{"route table", calling(c.DescribeRouteTables, sdk.DescribeRouteTablesInput{RouteTableIds: []string{"rtb-0123456789abcdef0"}}), 400, "InvalidRouteTableID.NotFound", "The routeTable ID 'rtb-0123456789abcdef0' does not exist"},
 		{"security group", calling(c.DescribeSecurityGroups, sdk.DescribeSecurityGroupsInput{GroupIds: []string{"sg-0123456789abcdef0"}}), 400, "InvalidGroup.NotFound", "The security group 'sg-0123456789abcdef0' does not exist"},
 		{"security groups by filter", calling(c.DescribeSecurityGroups, sdk.DescribeSecurityGroupsInput{Filters: nope}), 400, "InvalidParameterValue", noFilter},
+		{"security groups of no VPC's id", calling(c.DescribeSecurityGroups, sdk.DescribeSecurityGroupsInput{Filters: []types.Filter{filter("vpc-id", "vpc-xyz")}}), 400, "InvalidParameterValue", "vpc-id"},
 		{"filter without a value", calling(c.DescribeSecurityGroups, sdk.DescribeSecurityGroupsInput{Filters: []types.Filter{filter("vpc-id")}}), 400, "InvalidParameterValue", "The filter value for 'vpc-id' is missing"},
 		{"tags by filter", calling(c.DescribeTags, sdk.DescribeTagsInput{Filters: nope}), 400, "InvalidParameterValue", noFilter},
 		{"tags from a made-up page", calling(c.DescribeTags, sdk.DescribeTagsInput{NextToken: aws.String("x")}), 400, "InvalidNextToken", badToken},
@@ -49,6 +50,7 @@ func TestRefusedReads(t *testing.T) {
 		{"attribute of no VPC", calling(c.DescribeVpcAttribute, sdk.DescribeVpcAttributeInput{VpcId: aws.String("vpc-0123456789abcdef0"), Attribute: types.VpcAttributeNameEnableDnsSupport}), 400, "InvalidVpcID.NotFound", "The vpc ID 'vpc-0123456789abcdef0' does not exist"},
 		{"no attribute of a VPC", calling(c.DescribeVpcAttribute, sdk.DescribeVpcAttributeInput{VpcId: &c.vpc, Attribute: "enableDns"}), 400, "InvalidParameterValue", "enableDns"},
 		{"endpoint", calling(c.DescribeVpcEndpoints, sdk.DescribeVpcEndpointsInput{VpcEndpointIds: []string{"vpce-0123456789abcdef0"}}), 400, "InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id 'vpce-0123456789abcdef0' does not exist"},
+		{"endpoint by another's id", calling(c.DescribeVpcEndpoints, sdk.DescribeVpcEndpointsInput{VpcEndpointIds: []string{c.vpc}}), 400, "InvalidVpcEndpointId.Malformed", "Invalid Id: '" + c.vpc + "' (expecting 'vpce-...; the Id may only contain lowercase alphanumeric characters and a single dash')"},
 		{"endpoints by filter", calling(c.DescribeVpcEndpoints, sdk.DescribeVpcEndpointsInput{Filters: nope}), 400, "InvalidParameterValue", noFilter},
 	})
 }
@@ -74,7 +76,6 @@ func TestRefusedChanges(t *testing.T) {
 		{"main route table", calling(c.DisassociateRouteTable, sdk.DisassociateRouteTableInput{AssociationId: main}), 400, "InvalidParameterValue", "cannot disassociate the main route table association " + *main},
 		{"no association", calling(c.DisassociateRouteTable, sdk.DisassociateRouteTableInput{AssociationId: aws.String("rtbassoc-0123456789abcdef0")}), 400, "InvalidAssociationID.NotFound", "The association ID 'rtbassoc-0123456789abcdef0' does not exist"},
 		{"no subnet", calling(c.ModifySubnetAttribute, sdk.ModifySubnetAttributeInput{SubnetId: aws.String("subnet-0123456789abcdef0"), MapPublicIpOnLaunch: on}), 400, "InvalidSubnetID.NotFound", "The subnet ID 'subnet-0123456789abcdef0' does not exist"},
-		// A subnet's attributes are changed one at a time (API reference); words not found.
 		{"two attributes of a subnet", calling(c.ModifySubnetAttribute, sdk.ModifySubnetAttributeInput{SubnetId: &c.subnet, MapPublicIpOnLaunch: on, EnableResourceNameDnsARecordOnLaunch: on}), 400, "InvalidParameterCombination", ""},
 		{"no endpoint", calling(c.ModifyVpcEndpoint, sdk.ModifyVpcEndpointInput{VpcEndpointId: noEndpoint}), 400, "InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id 'vpce-0123456789abcdef0' does not exist"},
 		{"endpoint on no route table", calling(c.ModifyVpcEndpoint, sdk.ModifyVpcEndpointInput{VpcEndpointId: endpoint, AddRouteTableIds: []string{"rtb-0123456789abcdef0"}}), 400, "InvalidRouteTableID.NotFound", "The routeTable ID 'rtb-0123456789abcdef0' does not exist"},

@@ -197,6 +197,7 @@ func (a api) ModifySubnetAttribute(ctx context.Context, in *ec2.ModifySubnetAttr
 		given++
 	}
 	if given != 1 {
+		// API reference: one attribute at a time; words not found.
 		return nil, fail("InvalidParameterCombination", "Exactly one attribute of the subnet can be modified at a time.")
 	}
 	switch {

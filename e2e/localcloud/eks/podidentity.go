@@ -92,6 +92,7 @@ func (s *Service) association(ctx context.Context, cluster, id *string) (*cluste
 	}
 	a := c.associations[deref(id)]
 	if a == nil {
+		// Words not found.
 		return nil, nil, notFound("No pod identity association found for associationId: %s.", deref(id))
 	}
 	return c, a, nil
