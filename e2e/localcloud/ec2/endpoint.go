@@ -124,7 +124,11 @@ func (r *region) newEndpoint(in *ec2.CreateVpcEndpointInput) (*endpoint, error) 
 		return nil, fail("InvalidServiceName", "The Vpc Endpoint Service '%s' does not exist", e.service)
 	}
 	if e.kind == types.VpcEndpointTypeGateway && !slices.Contains(gateway, short) || e.kind == types.VpcEndpointTypeInterface && !slices.Contains(interfaces, short) {
-		return nil, fail("InvalidParameter", "The endpoint type (%s) does not match the service type of %s.", e.kind, e.service)
+		available := types.VpcEndpointTypeInterface
+		if e.kind == available {
+			available = types.VpcEndpointTypeGateway
+		}
+		return nil, fail("InvalidParameter", "Endpoint type (%s) does not match available service types ([%s]).", e.kind, available)
 	}
 	if in.PolicyDocument != nil {
 		if err := validJSON(*in.PolicyDocument); err != nil {

@@ -156,7 +156,7 @@ func TestRefusedNetwork(t *testing.T) {
 		{"endpoint of no service", endpoint(func(in *sdk.CreateVpcEndpointInput) { in.ServiceName = aws.String("com.amazonaws.ap-northeast-2.nope") }), 400, "InvalidServiceName", "The Vpc Endpoint Service 'com.amazonaws.ap-northeast-2.nope' does not exist"},
 		{"endpoint of the wrong type", endpoint(func(in *sdk.CreateVpcEndpointInput) {
 			in.ServiceName, in.VpcEndpointType = aws.String("com.amazonaws.ap-northeast-2.ec2"), types.VpcEndpointTypeGateway
-		}), 400, "InvalidParameter", "The endpoint type (Gateway) does not match the service type"},
+		}), 400, "InvalidParameter", "Endpoint type (Gateway) does not match available service types ([Interface])."},
 		{"endpoint policy", endpoint(func(in *sdk.CreateVpcEndpointInput) { in.PolicyDocument = aws.String("{") }), 400, "InvalidPolicyDocument", "Invalid policy document"},
 		{"endpoint with private DNS in a VPC without host names", endpoint(func(in *sdk.CreateVpcEndpointInput) {
 			in.ServiceName, in.VpcEndpointType, in.RouteTableIds, in.SubnetIds = aws.String("com.amazonaws.ap-northeast-2.ec2"), types.VpcEndpointTypeInterface, nil, []string{c.subnet}

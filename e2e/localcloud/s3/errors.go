@@ -17,6 +17,7 @@ var (
 	errNoBucket       = &apiError{404, "NoSuchBucket", "The specified bucket does not exist"}
 	errMalformedXML   = &apiError{400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"}
 	errAlreadyOwned   = &apiError{409, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it."}
+	errMaxBuckets     = &apiError{400, "InvalidArgument", "Argument max-buckets must be an integer between 1 and 10000"} // as other S3 servers word it
 	errNotImplemented = &apiError{501, "NotImplemented", "A header you provided implies functionality that is not implemented."}
 	errAccessDenied   = &apiError{403, "AccessDenied", "Access Denied"}
 	errNoSuchKeyID    = &apiError{403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."}

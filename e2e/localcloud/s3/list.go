@@ -12,6 +12,9 @@ import (
 	"aicluster/e2e/localcloud/wire"
 )
 
+// maxBuckets is the largest page of buckets (the model's range of MaxBuckets).
+const maxBuckets = 10_000
+
 // listBuckets answers with the buckets of all regions
 // (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html).
 func (s *Server) listBuckets(w http.ResponseWriter, r *http.Request) {
@@ -35,9 +38,14 @@ func (s *Server) listBuckets(w http.ResponseWriter, r *http.Request) {
 	result.Owner.ID = wire.AccountID
 	result.Prefix = query.Get("prefix")
 	after, region := query.Get("continuation-token"), query.Get("bucket-region")
-	limit, err := strconv.Atoi(query.Get("max-buckets"))
-	if err != nil || limit < 1 {
-		limit = 10_000
+	limit := maxBuckets
+	if query.Has("max-buckets") {
+		n, err := strconv.Atoi(query.Get("max-buckets"))
+		if err != nil || n < 1 || n > maxBuckets {
+			errMaxBuckets.write(w, r, "")
+			return
+		}
+		limit = n
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

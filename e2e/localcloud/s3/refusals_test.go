@@ -137,6 +137,7 @@ func TestRefused(t *testing.T) {
 		{"access block of no bucket", errOf(c.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: none})), 404, "NoSuchBucket", "The specified bucket does not exist"},
 		{"access block for no bucket", errOf(c.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{Bucket: none, PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{BlockPublicAcls: aws.Bool(true)}})), 404, "NoSuchBucket", "The specified bucket does not exist"},
 		{"buckets of an unknown key", errOf(c.ListBuckets(ctx, &s3.ListBucketsInput{}, stranger)), 403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."},
+		{"10001 buckets a page", errOf(c.ListBuckets(ctx, &s3.ListBucketsInput{MaxBuckets: aws.Int32(10001)})), 400, "InvalidArgument", "Argument max-buckets must be an integer between 1 and 10000"},
 		{"versions in no bucket", errOf(c.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: none})), 404, "NoSuchBucket", "The specified bucket does not exist"},
 		{"uploads to no bucket", errOf(c.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: none})), 404, "NoSuchBucket", "The specified bucket does not exist"},
 		{"end of no upload", errOf(c.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: have, Key: aws.String("parts"), UploadId: none})), 404, "NoSuchUpload", "The upload ID may be invalid, or the upload may have been aborted or completed."},
