@@ -149,7 +149,7 @@ func (s *session) printOrphans(d orphansDocument) {
 	}
 	switch {
 	case len(d.Orphans) > 0:
-		s.say("orphans of %s: %d, at %s", s.target(), len(d.Orphans), ui.Dollars(d.CostPerHour))
+		s.say("orphans of %s: %d%s", s.target(), len(d.Orphans), costWords(d.CostPerHour))
 		if s.stack.cluster.Exists() {
 			s.console.Hint("what was made for the cluster also goes with 'aicluster teardown'")
 		} else {
