@@ -56,7 +56,7 @@ test-e2e: build ## scripts that run the real binary on the local cloud
 	go test -C e2e -count=1 -parallel 4 -timeout 20m .
 
 .PHONY: e2e-teardown
-e2e-teardown: build ## teardown from every half-made state, as a table (about 12 minutes)
+e2e-teardown: build ## teardown from every half-made state, as a table (about 14 minutes)
 	@go test -C e2e -count=1 -tags teardown -parallel 6 -timeout 60m -run '^TestTeardown$$' .; \
 		code=$$?; cat bin/teardown.log; exit $$code
 

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
 
 	"aicluster/provision/cloud"
 	"aicluster/provision/engine"
@@ -124,11 +125,11 @@ func (e *s3Endpoint) create(ctx context.Context) error {
 // Delete implements [engine.Resource].
 func (e *s3Endpoint) Delete(ctx context.Context, _ engine.Progress) error {
 	out, err := e.api.DeleteVpcEndpoints(ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{e.id}})
+	if err == nil {
+		err = unsuccessful(out)
+	}
 	if err != nil && !cloud.IsNotFound(err) {
 		return e.wrap("deleting the endpoint", err)
-	}
-	if err := unsuccessful(e.ID(), out); err != nil {
-		return err
 	}
 	err = cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
 		err := e.read(ctx)
@@ -138,13 +139,10 @@ func (e *s3Endpoint) Delete(ctx context.Context, _ engine.Progress) error {
 }
 
 // unsuccessful is the error that DeleteVpcEndpoints hides in its answer.
-func unsuccessful(id string, out *ec2.DeleteVpcEndpointsOutput) error {
-	if out == nil {
-		return nil
-	}
+func unsuccessful(out *ec2.DeleteVpcEndpointsOutput) error {
 	for _, u := range out.Unsuccessful {
 		if u.Error != nil {
-			return &cloud.Error{Resource: id, Doing: "deleting the endpoint", Code: aws.ToString(u.Error.Code), Message: aws.ToString(u.Error.Message)}
+			return &smithy.GenericAPIError{Code: aws.ToString(u.Error.Code), Message: aws.ToString(u.Error.Message)}
 		}
 	}
 	return nil

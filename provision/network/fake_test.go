@@ -561,7 +561,13 @@ func (f *fakeEC2) CreateVpcEndpoint(_ context.Context, in *ec2.CreateVpcEndpoint
 func (f *fakeEC2) DeleteVpcEndpoints(_ context.Context, in *ec2.DeleteVpcEndpointsInput, _ ...func(*ec2.Options)) (*ec2.DeleteVpcEndpointsOutput, error) {
 	_, err := f.change("DeleteVpcEndpoints")
 	defer f.mu.Unlock()
-	delete(f.endpoints, in.VpcEndpointIds[0])
+	id := in.VpcEndpointIds[0]
+	if f.endpoints[id] == nil { // told in the answer, not as an error
+		return &ec2.DeleteVpcEndpointsOutput{Unsuccessful: []types.UnsuccessfulItem{{ResourceId: &id, Error: &types.UnsuccessfulItemError{
+			Code: aws.String("InvalidVpcEndpointId.NotFound"), Message: aws.String("The Vpc Endpoint Id '" + id + "' does not exist"),
+		}}}}, err
+	}
+	delete(f.endpoints, id)
 	return &ec2.DeleteVpcEndpointsOutput{}, err
 }
 

@@ -119,6 +119,25 @@ func (f *fakeEC2) count(op string) int {
 	return n
 }
 
+// TestTheEndpointIsGoneAlready: the SDK repeats a call whose reply was lost, and EC2
+// then says that there is no such endpoint.
+func TestTheEndpointIsGoneAlready(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, b := newFake(), blueprint(system)
+		mustUp(t, f, b)
+		g, _ := graph(t, f, b)
+		plan, err := g.Plan(t.Context(), engine.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(f.endpoints)
+		result, _ := g.Teardown(t.Context(), plan, engine.Options{})
+		if err := result.Err(); err != nil || f.left() != 0 {
+			t.Errorf("error %v, %d left", err, f.left())
+		}
+	})
+}
+
 func TestUpAndTeardown(t *testing.T) {
 	for _, test := range []struct {
 		nat  string
