@@ -374,6 +374,7 @@ func TestLogGroupThatEKSMade(t *testing.T) {
 		"before it":        {&types.Cluster{CreatedAt: &made, Tags: owner.Tags("")}, made.Add(-time.Hour), true},
 		"for another's":    {&types.Cluster{CreatedAt: &made}, made.Add(time.Hour), true},
 		"for nothing":      {nil, made.Add(time.Hour), true},
+		"by last lines":    {nil, time.Now().Add(-time.Minute), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clusters := newFake()

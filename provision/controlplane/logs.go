@@ -85,6 +85,10 @@ func (l *LogGroup) Observe(ctx context.Context) (engine.Observation, error) {
 	return obs, nil
 }
 
+// lateGroup is the age up to which a log group that stands without its cluster was
+// made by EKS's last lines, after a teardown that was killed had deleted it.
+const lateGroup = 10 * time.Minute
+
 // ours tells whether the log group is this cluster's. One without our tag is,
 // too, if it is younger than the cluster: then EKS made it for the cluster, since
 // somebody switched logging on by hand or deleted the group that we had made.
@@ -93,8 +97,8 @@ func (l *LogGroup) ours(ctx context.Context) (bool, error) {
 		return owner == l.owner.Cluster, nil
 	}
 	out, err := l.clusters.DescribeCluster(ctx, &eks.DescribeClusterInput{Name: &l.owner.Cluster})
-	if cloud.IsNotFound(err) {
-		return false, nil
+	if cloud.IsNotFound(err) { // then only EKS's last lines about it can be this young
+		return time.Since(l.created) < lateGroup, nil
 	}
 	if err != nil {
 		return false, err
