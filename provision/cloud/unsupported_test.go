@@ -58,3 +58,32 @@ func TestIsUnsupported(t *testing.T) {
 		})
 	}
 }
+
+// proxy answers every request with a page, whatever host it is for.
+type proxy struct{ status int }
+
+func (p proxy) Do(r *http.Request) (*http.Response, error) {
+	page := httptest.NewRecorder()
+	page.Header().Set("Content-Type", "text/html")
+	page.WriteHeader(p.status)
+	reply := page.Result()
+	reply.Request = r
+	return reply, nil
+}
+
+// A proxy that answers in AWS's name does not make clusters go away.
+func TestAWSKnowsItsOperations(t *testing.T) {
+	for _, region := range []string{"us-east-1", "cn-north-1"} {
+		for _, status := range []int{http.StatusNotFound, http.StatusNotImplemented} {
+			cfg := aws.Config{Region: region, HTTPClient: proxy{status}, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), RetryMaxAttempts: 1}
+			_, err := eks.NewFromConfig(cfg).DescribeCluster(t.Context(), &eks.DescribeClusterInput{Name: aws.String("x")})
+			if err == nil || IsUnsupported(err) || IsAbsent(err) {
+				t.Errorf("%s, %d: %v", region, status, err)
+			}
+			_, err = ec2.NewFromConfig(cfg).DescribeVpcs(t.Context(), nil)
+			if err == nil || IsUnsupported(err) || IsAbsent(err) {
+				t.Errorf("%s, %d: %v", region, status, err)
+			}
+		}
+	}
+}
