@@ -43,6 +43,77 @@ func (b *Blueprint) Defaults() {
 	for i := range b.NodePools {
 		b.NodePools[i].defaults()
 	}
+	for i := range b.Serving {
+		b.serviceDefaults(&b.Serving[i])
+	}
+	b.Addons.choices()
+}
+
+// serviceDefaults fills in what depends on the service's pool.
+func (b *Blueprint) serviceDefaults(s *Service) {
+	if s.Replicas == nil && s.Autoscaling == nil {
+		one := 1
+		s.Replicas = &one
+	}
+	if s.Load == "" {
+		s.Load = LoadStream
+		if pool := b.Pool(s.Pool); pool != nil && pool.LocalStorage != "none" {
+			s.Load = LoadCopy
+		}
+	}
+	switch s.Load {
+	case LoadMount:
+		ensure(&b.Addons.MountpointS3CSIDriver)
+	case LoadEFS:
+		ensure(&b.Addons.EFSCSIDriver)
+	}
+}
+
+// choices switches on what the words for ingress and autoscaler stand for, and
+// the other way round.
+func (a *Addons) choices() {
+	switch {
+	case a.Ingress == "gateway":
+		ensure(&a.EnvoyGateway)
+	case a.Ingress == "nginx":
+		ensure(&a.IngressNginx)
+	case a.IngressNginx != nil:
+		a.Ingress = "nginx"
+	case a.EnvoyGateway != nil:
+		a.Ingress = "gateway"
+	}
+	switch {
+	case a.Autoscaler == "karpenter":
+		ensure(&a.Karpenter)
+	case a.Autoscaler == "clusterAutoscaler":
+		ensure(&a.ClusterAutoscaler)
+	case a.ClusterAutoscaler != nil:
+		a.Autoscaler = "clusterAutoscaler"
+	case a.Karpenter != nil:
+		a.Autoscaler = "karpenter"
+	}
+	for _, addon := range []*EKSAddon{a.EFSCSIDriver, a.MountpointS3CSIDriver} {
+		if addon != nil && addon.Enabled == nil {
+			on := true
+			addon.Enabled = &on
+		}
+	}
+}
+
+func ensure[T any](p **T) {
+	if *p == nil {
+		*p = new(T)
+	}
+}
+
+// Pool is the pool of that name; nil if there is none.
+func (b *Blueprint) Pool(name string) *NodePool {
+	for i := range b.NodePools {
+		if b.NodePools[i].Name == name {
+			return &b.NodePools[i]
+		}
+	}
+	return nil
 }
 
 func (p *NodePool) defaults() {

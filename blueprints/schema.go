@@ -1,7 +1,7 @@
 package blueprints
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"go/ast"
 	"go/parser"
@@ -13,8 +13,8 @@ import (
 	"github.com/invopop/jsonschema"
 )
 
-//go:embed types.go
-var typesSource string
+//go:embed types.go types_serving.go
+var typeSources embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of a blueprint file, generated from
 // the types of this package: editors complete and check blueprints with it. What
@@ -46,26 +46,36 @@ func reflectSchema(comment func(reflect.Type, string) string) *jsonschema.Schema
 // fieldComments reads the comments of the types ("NodePool.") and of their
 // fields ("NodePool.Labels") from the source.
 func fieldComments() (map[string]string, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), "types.go", typesSource, parser.ParseComments)
-	if err != nil {
-		return nil, err
-	}
 	comments := map[string]string{}
-	ast.Inspect(file, func(n ast.Node) bool {
-		decl, ok := n.(*ast.GenDecl)
-		if !ok || decl.Tok != token.TYPE {
-			return true
+	for _, name := range []string{"types.go", "types_serving.go"} {
+		source, err := typeSources.ReadFile(name)
+		if err != nil {
+			return nil, err
 		}
-		spec := decl.Specs[0].(*ast.TypeSpec)
-		comments[spec.Name.Name+"."] = oneLine(decl.Doc)
-		if t, ok := spec.Type.(*ast.StructType); ok {
-			for _, f := range t.Fields.List {
-				comments[spec.Name.Name+"."+f.Names[0].Name] = oneLine(f.Doc)
-			}
+		file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ParseComments)
+		if err != nil {
+			return nil, err
 		}
-		return false
-	})
+		ast.Inspect(file, func(n ast.Node) bool { return addComments(comments, n) })
+	}
 	return comments, nil
+}
+
+// addComments notes the comments of a type's declaration; it tells whether what
+// is inside n is to be looked at.
+func addComments(comments map[string]string, n ast.Node) bool {
+	decl, ok := n.(*ast.GenDecl)
+	if !ok || decl.Tok != token.TYPE {
+		return true
+	}
+	spec := decl.Specs[0].(*ast.TypeSpec)
+	comments[spec.Name.Name+"."] = oneLine(decl.Doc)
+	if t, ok := spec.Type.(*ast.StructType); ok {
+		for _, f := range t.Fields.List {
+			comments[spec.Name.Name+"."+f.Names[0].Name] = oneLine(f.Doc)
+		}
+	}
+	return false
 }
 
 func oneLine(doc *ast.CommentGroup) string { return strings.Join(strings.Fields(doc.Text()), " ") }

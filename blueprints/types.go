@@ -40,6 +40,8 @@ type Blueprint struct {
 	Addons Addons `yaml:"addons,omitempty" json:"addons,omitempty"`
 	// The S3 bucket for model weights and what to put there.
 	Models *Models `yaml:"models,omitempty" json:"models,omitempty"`
+	// Endpoints that answer with a model, in the namespace ai-serving.
+	Serving []Service `yaml:"serving,omitempty" json:"serving,omitempty" jsonschema_extras:"x-update-policy=live"`
 
 	// Dir is the folder of the file, which relative paths inside it start from.
 	Dir string `yaml:"-" json:"-"`
@@ -184,10 +186,32 @@ type Addons struct {
 	EBSCSIDriver *EKSAddon `yaml:"ebsCSIDriver,omitempty" json:"ebsCSIDriver,omitempty" jsonschema_extras:"x-update-policy=live"`
 	// NVIDIA GPU Operator: makes GPUs schedulable as nvidia.com/gpu. Needed by GPU pools.
 	GPUOperator *Release `yaml:"gpuOperator,omitempty" json:"gpuOperator,omitempty" jsonschema_extras:"x-update-policy=live"`
+	// The way in that services with a host take: nginx (addons.ingressNginx) or gateway (Gateway API
+	// by addons.envoyGateway). Defaults to nginx when ingressNginx is given.
+	Ingress string `yaml:"ingress,omitempty" json:"ingress,omitempty" jsonschema:"enum=nginx,enum=gateway" jsonschema_extras:"x-update-policy=live"`
 	// Ingress controller behind a network load balancer.
 	IngressNginx *Release `yaml:"ingressNginx,omitempty" json:"ingressNginx,omitempty" jsonschema_extras:"x-update-policy=live"`
+	// Gateway API by Envoy Gateway behind a network load balancer. Switched on by 'ingress: gateway'.
+	EnvoyGateway *Release `yaml:"envoyGateway,omitempty" json:"envoyGateway,omitempty" jsonschema_extras:"x-update-policy=live"`
+	// Issues and renews TLS certificates.
+	CertManager *CertManager `yaml:"certManager,omitempty" json:"certManager,omitempty" jsonschema_extras:"x-update-policy=live"`
+	// What makes nodes for pods that wait: clusterAutoscaler sizes the node groups; karpenter starts
+	// instances beside them. Defaults to clusterAutoscaler when that key is given.
+	Autoscaler string `yaml:"autoscaler,omitempty" json:"autoscaler,omitempty" jsonschema:"enum=clusterAutoscaler,enum=karpenter" jsonschema_extras:"x-update-policy=live"`
 	// Scales the pools between min and max.
 	ClusterAutoscaler *Release `yaml:"clusterAutoscaler,omitempty" json:"clusterAutoscaler,omitempty" jsonschema_extras:"x-update-policy=live"`
+	// Starts instances for pods that wait. Switched on by 'autoscaler: karpenter'.
+	Karpenter *Release `yaml:"karpenter,omitempty" json:"karpenter,omitempty" jsonschema_extras:"x-update-policy=live"`
+	// Prometheus, Grafana and Alertmanager, with metrics of GPUs and models.
+	KubePrometheusStack *Release `yaml:"kubePrometheusStack,omitempty" json:"kubePrometheusStack,omitempty" jsonschema_extras:"x-update-policy=live"`
+	// Logs of all containers in CloudWatch.
+	ContainerLogs *ContainerLogs `yaml:"containerLogs,omitempty" json:"containerLogs,omitempty" jsonschema_extras:"x-update-policy=live"`
+	// EFS volumes (EKS add-on aws-efs-csi-driver). Off unless given; on when a service loads its model
+	// from EFS.
+	EFSCSIDriver *EKSAddon `yaml:"efsCSIDriver,omitempty" json:"efsCSIDriver,omitempty" jsonschema_extras:"x-update-policy=live"`
+	// Buckets as volumes (EKS add-on aws-mountpoint-s3-csi-driver). Off unless given; on when a service
+	// mounts its model.
+	MountpointS3CSIDriver *EKSAddon `yaml:"mountpointS3CSIDriver,omitempty" json:"mountpointS3CSIDriver,omitempty" jsonschema_extras:"x-update-policy=live"`
 	// Further Helm charts.
 	Charts []Chart `yaml:"charts,omitempty" json:"charts,omitempty" jsonschema_extras:"x-update-policy=live"`
 }
@@ -209,6 +233,23 @@ type Release struct {
 	Version string `yaml:"version,omitempty" json:"version,omitempty" jsonschema_extras:"x-update-policy=live"`
 	// Helm values; they override aicluster's own.
 	Values map[string]any `yaml:"values,omitempty" json:"values,omitempty" jsonschema_extras:"x-update-policy=live"`
+}
+
+// CertManager is cert-manager's chart and the issuer of certificates.
+type CertManager struct {
+	// Exact chart version; aicluster's tested one if left out.
+	Version string `yaml:"version,omitempty" json:"version,omitempty" jsonschema_extras:"x-update-policy=live"`
+	// Helm values; they override aicluster's own.
+	Values map[string]any `yaml:"values,omitempty" json:"values,omitempty" jsonschema_extras:"x-update-policy=live"`
+	// Account of the ClusterIssuer "letsencrypt", which hears of certificates that expire. If left out
+	// no issuer is made.
+	Email string `yaml:"email,omitempty" json:"email,omitempty" jsonschema:"pattern=^[^@ ]+@[^@ ]+$" jsonschema_extras:"x-update-policy=live,x-form=an address of electronic mail"`
+}
+
+// ContainerLogs sends the logs of all containers to CloudWatch.
+type ContainerLogs struct {
+	// How long CloudWatch keeps them, in days.
+	RetentionDays int `yaml:"retentionDays,omitempty" json:"retentionDays,omitempty" jsonschema:"default=30" jsonschema_extras:"x-update-policy=live"`
 }
 
 // Chart is any further Helm chart.

@@ -10,10 +10,14 @@ import (
 func validateAddons(d *document, b *Blueprint) {
 	a := b.Addons
 	validateEKSAddons(d, a)
-	for name, release := range map[string]*Release{"gpuOperator": a.GPUOperator, "ingressNginx": a.IngressNginx, "clusterAutoscaler": a.ClusterAutoscaler} {
+	for name, release := range map[string]*Release{"gpuOperator": a.GPUOperator, "ingressNginx": a.IngressNginx, "clusterAutoscaler": a.ClusterAutoscaler,
+		"envoyGateway": a.EnvoyGateway, "karpenter": a.Karpenter, "kubePrometheusStack": a.KubePrometheusStack} {
 		if release != nil {
 			validateChartVersion(d, "addons."+name+".version", release.Version)
 		}
+	}
+	if a.CertManager != nil {
+		validateChartVersion(d, "addons.certManager.version", a.CertManager.Version)
 	}
 	validateCharts(d, a.Charts)
 }
