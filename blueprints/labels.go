@@ -1,6 +1,7 @@
 package blueprints
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -21,6 +22,23 @@ func isLabelValue(s string) bool { return len(validation.IsValidLabelValue(s)) =
 
 // acceleratorLabel is where the cluster autoscaler reads the kind of GPU.
 const acceleratorLabel = "k8s.amazonaws.com/accelerator"
+
+// PoolLabel is on every node that is made for a pool, by whatever makes it: its
+// value is the pool's name. Pods that belong on a pool select it.
+const PoolLabel = "aicluster/pool"
+
+// Labels that say whose a node is: EKS's on the nodes of a managed node group,
+// Karpenter's on those that it started.
+const (
+	nodeGroupLabel     = "eks.amazonaws.com/nodegroup"
+	karpenterPoolLabel = "karpenter.sh/nodepool"
+)
+
+// PoolOf is the pool that a node with these labels was made for; empty if it was
+// made for none. Nodes of earlier versions have no [PoolLabel].
+func PoolOf(nodeLabels map[string]string) string {
+	return cmp.Or(nodeLabels[PoolLabel], nodeLabels[nodeGroupLabel], nodeLabels[karpenterPoolLabel])
+}
 
 func validateLabels(d *document, pool *NodePool, path string) {
 	for _, key := range slices.Sorted(maps.Keys(pool.Labels)) {
@@ -62,6 +80,8 @@ func labelOwner(key string) string {
 	switch {
 	case !ok:
 		return ""
+	case prefix == "aicluster":
+		return "aicluster"
 	case within(prefix, "eks.amazonaws.com"):
 		return "EKS"
 	case within(prefix, "kubelet.kubernetes.io"), within(prefix, "node.kubernetes.io") && key != "node.kubernetes.io/instance-type":

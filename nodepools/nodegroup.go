@@ -134,6 +134,7 @@ func (g *NodeGroup) creation() []engine.Change {
 	add("zones", strings.Join(g.zones, ", "))
 	add("amiType", string(amiType(g.pool)))
 	all := labels(g.pool)
+	delete(all, blueprints.PoolLabel) // it says nothing new
 	for _, k := range slices.Sorted(maps.Keys(all)) {
 		add("labels."+k, all[k])
 	}

@@ -84,12 +84,11 @@ func updateConfig(pool blueprints.NodePool) *types.NodegroupUpdateConfig {
 	return &types.NodegroupUpdateConfig{MaxUnavailable: aws.Int32(int32(max(pool.MaxUnavailable, 1)))}
 }
 
-// labels are the pool's, and the one that the autoscaler knows GPU nodes by.
+// labels are the pool's, its name, and the one that the autoscaler knows GPU
+// nodes by.
 func labels(pool blueprints.NodePool) map[string]string {
-	out := maps.Clone(pool.Labels)
-	if out == nil {
-		out = map[string]string{}
-	}
+	out := map[string]string{blueprints.PoolLabel: pool.Name}
+	maps.Copy(out, pool.Labels)
 	if _, set := out[acceleratorLabel]; set {
 		return out
 	}

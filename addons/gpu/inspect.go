@@ -30,8 +30,12 @@ const (
 // offered. On an AMI with the driver it is two to four minutes.
 const startTime = 10 * time.Minute
 
-// taintScaleDown marks a node that the cluster autoscaler is removing.
-const taintScaleDown = "ToBeDeletedByClusterAutoscaler"
+// Taints of a node that is being removed, by the cluster autoscaler and by
+// Karpenter.
+const (
+	taintScaleDown = "ToBeDeletedByClusterAutoscaler"
+	taintDisrupted = "karpenter.sh/disrupted"
+)
 
 // inspector reads a cluster's GPUs.
 type inspector struct {
@@ -44,11 +48,11 @@ type inspector struct {
 // with a node is looked into only if it lacks GPUs.
 func (i inspector) inspect(ctx context.Context, pool blueprints.NodePool) (Report, []corev1.Node, error) {
 	report := Report{Pool: pool.Name, MinNodes: pool.Nodes.Min, Nodes: []NodeReport{}}
-	list, err := i.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: labelNodeGroup + "=" + pool.Name})
+	list, err := i.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return report, nil, fmt.Errorf("listing the nodes of %s: %w", pool.Name, err)
 	}
-	nodes := slices.DeleteFunc(list.Items, leaving)
+	nodes := slices.DeleteFunc(list.Items, func(n corev1.Node) bool { return blueprints.PoolOf(n.Labels) != pool.Name || leaving(n) })
 	slices.SortFunc(nodes, func(a, b corev1.Node) int { return strings.Compare(a.Name, b.Name) })
 	operator, err := i.operator(ctx)
 	if err != nil {
@@ -68,7 +72,7 @@ func (i inspector) inspect(ctx context.Context, pool blueprints.NodePool) (Repor
 }
 
 func leaving(n corev1.Node) bool {
-	return n.DeletionTimestamp != nil || slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == taintScaleDown })
+	return n.DeletionTimestamp != nil || slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == taintScaleDown || t.Key == taintDisrupted })
 }
 
 // node compares one node with its instance type and its pool.

@@ -197,8 +197,8 @@ func (s *builder) addNodePools(context.Context) error {
 
 // readyNodes counts a pool's nodes that Kubernetes calls ready.
 func (s *builder) readyNodes(ctx context.Context, pool string) (int, error) {
-	nodes, err := listNodes(ctx, s.cluster, nodegroupLabel+"="+pool)
-	return len(slices.DeleteFunc(nodes, func(n corev1.Node) bool { return !ready(n) })), err
+	nodes, err := listNodes(ctx, s.cluster)
+	return len(slices.DeleteFunc(nodes, func(n corev1.Node) bool { return !ready(n) || blueprints.PoolOf(n.Labels) != pool })), err
 }
 
 // nodeServices are the AWS services that act for node groups by a role of their own.

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"aicluster/blueprints"
 	"aicluster/blueprints/instancetypes"
 	"aicluster/cmd/aicluster/ui"
 	"aicluster/provision/cloud"
@@ -140,7 +141,7 @@ func (s *session) statusDocument(ctx context.Context, planErr error) statusDocum
 	}
 	errs := []error{planErr}
 	failed := func(err error) { errs = append(errs, err) }
-	nodes, err := listNodes(ctx, s.stack.cluster, nodegroupLabel)
+	nodes, err := listNodes(ctx, s.stack.cluster)
 	failed(err)
 	d.NodePools = append(d.NodePools, s.poolStatuses(nodes)...)
 	for _, a := range s.stack.addons {
@@ -172,9 +173,8 @@ func kubernetesClient(cluster *controlplane.Cluster) (kubernetes.Interface, erro
 	return kubernetes.NewForConfig(config)
 }
 
-// listNodes lists the cluster's nodes that selector picks; none while its API
-// server takes no calls.
-func listNodes(ctx context.Context, cluster *controlplane.Cluster, selector string) ([]corev1.Node, error) {
+// listNodes lists the cluster's nodes; none while its API server takes no calls.
+func listNodes(ctx context.Context, cluster *controlplane.Cluster) ([]corev1.Node, error) {
 	if !cluster.Ready() {
 		return nil, nil
 	}
@@ -182,7 +182,7 @@ func listNodes(ctx context.Context, cluster *controlplane.Cluster, selector stri
 	if err != nil {
 		return nil, err
 	}
-	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: selector})
+	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, cloud.Wrap(cluster.ID(), "listing its nodes", err)
 	}
@@ -212,9 +212,6 @@ func (s *session) addresses(ctx context.Context) ([]string, error) {
 	return hosts, nil
 }
 
-// nodegroupLabel is set by EKS on the nodes of a managed node group.
-const nodegroupLabel = "eks.amazonaws.com/nodegroup"
-
 // poolStatuses puts what EKS says of the pools and the nodes together.
 func (s *session) poolStatuses(nodes []corev1.Node) []poolStatus {
 	var out []poolStatus
@@ -223,7 +220,7 @@ func (s *session) poolStatuses(nodes []corev1.Node) []poolStatus {
 		p := poolStatus{Name: g.Pool().Name, Status: live.Status, Capacity: string(g.Pool().Capacity), InstanceTypes: g.Pool().InstanceTypes,
 			Min: live.Min, Max: live.Max, Desired: live.Desired, Nodes: []nodeStatus{}, Issues: append([]string{}, live.Issues...)}
 		for _, n := range nodes {
-			if n.Labels[nodegroupLabel] == p.Name {
+			if blueprints.PoolOf(n.Labels) == p.Name {
 				p.Nodes = append(p.Nodes, newNodeStatus(n))
 			}
 		}

@@ -134,7 +134,7 @@ func (s *session) showUp(ctx context.Context, elapsed string, cost costs) {
 		s.console.Data("%-10s %s", name, fmt.Sprintf(format, args...))
 	}
 	row("cluster", "%s (Kubernetes %s), %s", s.stack.cluster.Name(), s.stack.cluster.Version(), s.stack.cluster.Endpoint())
-	nodes, err := listNodes(ctx, s.stack.cluster, nodegroupLabel)
+	nodes, err := listNodes(ctx, s.stack.cluster)
 	if err != nil {
 		s.console.ShowError(err)
 	}
