@@ -61,6 +61,8 @@ func (b *Blueprint) serviceDefaults(s *Service) {
 			s.Load = LoadCopy
 		}
 	}
+	setIfEmpty(&s.Image, VLLMImage)
+	s.Resources = b.Pool(s.Pool).resources(s.GPUs, s.Resources)
 	switch s.Load {
 	case LoadMount:
 		ensure(&b.Addons.MountpointS3CSIDriver)
@@ -136,6 +138,9 @@ func (p *NodePool) defaults() {
 // GPUs is the number of GPUs of each node of the pool, as far as its instance
 // types are in the table of package instancetypes.
 func (p *NodePool) GPUs() int {
+	if p == nil {
+		return 0
+	}
 	for _, name := range p.InstanceTypes {
 		if info, ok := instancetypes.Lookup(name); ok {
 			return info.GPUs
