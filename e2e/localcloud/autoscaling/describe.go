@@ -51,6 +51,17 @@ func (s *Service) Group(region, name string) (types.AutoScalingGroup, bool) {
 	return g.describe(), true
 }
 
+// GroupOf is the name of the group that an instance is in, empty if it is in none.
+func (s *Service) GroupOf(region, instanceID string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g, _ := s.groupOf(region, instanceID)
+	if g == nil {
+		return ""
+	}
+	return g.key.name
+}
+
 // Activities are the scaling activities of one group, newest first.
 func (s *Service) Activities(region, name string) []types.Activity {
 	s.mu.Lock()

@@ -122,6 +122,8 @@ func (c *Cloud) needsOf(ctx context.Context, call wire.Call) []need {
 		return logsNeeds(call, action)
 	case "efs":
 		return c.efsNeeds(call, action)
+	case "autoscaling":
+		return c.autoscalingNeeds(call, action)
 	}
 	return needs(action, tagKeys(call.Input), otherResources(call)...)
 }

@@ -193,10 +193,6 @@ func otherResources(call wire.Call) []string {
 		if v := member("RoleArn"); v != "" {
 			return []string{v}
 		}
-	case "autoscaling":
-		if v := member("AutoScalingGroupName"); v != "" {
-			return []string{fmt.Sprintf("arn:aws:autoscaling:%s:%s:autoScalingGroup:*:autoScalingGroupName/%s", call.Region, wire.AccountID, v)}
-		}
 	case "elb":
 		names := listMember(call.Input, "LoadBalancerNames")
 		if v := member("LoadBalancerName"); v != "" {
