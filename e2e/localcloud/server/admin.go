@@ -26,6 +26,7 @@ const adminPath = "/_localcloud/"
 //	GET    /_localcloud/permissions?role=NAME   what of a role's policies was used, and what they refused
 //	GET, POST, DELETE /_localcloud/faults     what goes wrong: read, add one, lift all
 //	DELETE /_localcloud/faults/NAME           lifts one
+//	GET    /_localcloud/eks/pod-identity/REGION/CLUSTER   keys for the token in Authorization, as a node's agent gives them
 func (c *Cloud) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+adminPath+"profile", func(w http.ResponseWriter, _ *http.Request) {
@@ -49,6 +50,7 @@ func (c *Cloud) adminHandler() http.Handler {
 		mux.Handle(path, c.faults.Handler(adminPath+"faults"))
 	}
 	mux.Handle(eks.WebhookPath, c.services.eks.Webhook())
+	mux.Handle("GET "+eks.PodIdentityPath, c.services.eks.PodIdentity())
 	return mux
 }
 

@@ -50,4 +50,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
 {{- range $key, $value := .Values.extraArgs }}
 - --{{ regexFind "^[^_]+" $key }}{{ if not (kindIs "invalid" $value) }}={{ $value }}{{ end }}
 {{- end }}
+{{- range .Values.customArgs }}
+- {{ . }}
+{{- end }}
 {{- end }}
