@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
@@ -29,6 +31,7 @@ import (
 
 	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/kube"
+	"aicluster/e2e/localcloud/traffic"
 )
 
 // TestMain makes the test binary stand for the localcloud executable, whose
@@ -50,11 +53,12 @@ const patience = 60 * time.Second
 // testCluster is a real control plane with the controllers running against it.
 type testCluster struct {
 	*testing.T
-	plane  *kube.ControlPlane
-	client kubernetes.Interface
-	dyn    dynamic.Interface
-	mapper *restmapper.DeferredDiscoveryRESTMapper
-	lbs    *balancers
+	plane   *kube.ControlPlane
+	client  kubernetes.Interface
+	dyn     dynamic.Interface
+	mapper  *restmapper.DeferredDiscoveryRESTMapper
+	lbs     *balancers
+	network *traffic.Network
 
 	mu    sync.Mutex
 	facts map[string]Facts
@@ -66,7 +70,10 @@ func startCluster(t *testing.T) *testCluster {
 	speed := clock.New(100)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	plane, err := kube.Start(ctx, kube.Options{Dir: filepath.Join(t.TempDir(), "plane"), Cluster: "demo", Version: "1.35", Clock: speed})
+	network := traffic.New()
+	way := httptest.NewServer(http.HandlerFunc(network.ServeTunnel))
+	t.Cleanup(way.Close)
+	plane, err := kube.Start(ctx, kube.Options{Dir: filepath.Join(t.TempDir(), "plane"), Cluster: "demo", Version: "1.35", Clock: speed, NetworkURL: way.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +82,7 @@ func startCluster(t *testing.T) *testCluster {
 			t.Error(err)
 		}
 	})
-	c := &testCluster{T: t, plane: plane, client: plane.Client(), facts: map[string]Facts{}, lbs: &balancers{names: map[string]string{}}}
+	c := &testCluster{T: t, plane: plane, client: plane.Client(), facts: map[string]Facts{}, lbs: &balancers{names: map[string]string{}}, network: network}
 	if c.dyn, err = dynamic.NewForConfig(plane.Admin()); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +95,7 @@ func startCluster(t *testing.T) *testCluster {
 	running, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- Run(running, Options{Cluster: "demo", Config: plane.Admin(), Clock: speed, Cloud: c.lbs, Volumes: c.volumeAPI, NodeFacts: c.nodeFacts})
+		done <- Run(running, Options{Cluster: "demo", Config: plane.Admin(), Clock: speed, Cloud: c.lbs, Volumes: c.volumeAPI, NodeFacts: c.nodeFacts, Network: network})
 	}()
 	t.Cleanup(func() {
 		stop()

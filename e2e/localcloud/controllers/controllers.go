@@ -24,6 +24,7 @@ import (
 	cloudprovider "k8s.io/cloud-provider"
 
 	"aicluster/e2e/localcloud/clock"
+	"aicluster/e2e/localcloud/traffic"
 )
 
 // Options says for which cluster controllers run and what they stand on.
@@ -38,6 +39,10 @@ type Options struct {
 	// Volumes is EC2 as the pods of the EBS CSI driver's controller may call it; it
 	// is asked each time, since their role may change. Nil leaves claims pending.
 	Volumes func(context.Context) (VolumeAPI, error)
+
+	// Network lets requests travel in the cluster; nil for none. What a controller
+	// plays that answers at a Service, it gives to its Handle.
+	Network *traffic.Network
 
 	// NodeFacts tells the hardware and the AMI of a node, false for one that is not
 	// known (yet). It is asked again and again: a GPU may break.
@@ -98,6 +103,11 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("volumes: %w", err)
 	}
 	// The Cluster Autoscaler's stand-in will be one more of these.
+	if o.Network != nil {
+		if err := o.Network.Watch(client, factory); err != nil {
+			return fmt.Errorf("network: %w", err)
+		}
+	}
 
 	group, ctx := errgroup.WithContext(ctx)
 	factory.Start(ctx.Done())
@@ -109,6 +119,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	if services != nil {
 		group.Go(func() error { services.run(ctx); return ctx.Err() })
+	}
+	if o.Network != nil {
+		group.Go(func() error { return o.Network.Run(ctx) })
 	}
 	group.Go(func() error { operator.run(ctx); return ctx.Err() })
 	group.Go(func() error { nodes.run(ctx); return ctx.Err() })

@@ -92,6 +92,7 @@ func newAccount(t *testing.T) *account {
 	balancers.Register(w)
 	classic.Register(w)
 	mux.Handle(eks.WebhookPath, service.Webhook())
+	mux.Handle(eks.NetworkPath, service.Network())
 	mux.Handle("/", w)
 	identities.Register(w)
 	compute.Register(w)

@@ -16,6 +16,7 @@ import (
 
 	"aicluster/e2e/localcloud/ec2"
 	"aicluster/e2e/localcloud/kube"
+	"aicluster/e2e/localcloud/traffic"
 	"aicluster/e2e/localcloud/wire"
 )
 
@@ -46,8 +47,9 @@ type cluster struct {
 
 	plane      *kube.ControlPlane     // nil until started
 	kubeNodes  corelisters.NodeLister // of the plane; nil until started
-	group      string                 // the cluster security group
-	interfaces []string               // of the control plane
+	network    *traffic.Network
+	group      string   // the cluster security group
+	interfaces []string // of the control plane
 
 	updates      []*update
 	nodegroups   map[string]*nodegroup
@@ -175,7 +177,7 @@ func (s *Service) newCluster(region, caller string, in *eks.CreateClusterInput) 
 	issuer := fmt.Sprintf("https://oidc.eks.%s.amazonaws.com/id/%s", region, strings.ToUpper(short(32)))
 	return &cluster{
 		key: clusterKey{region, name}, creator: principal(caller), selfCNI: orBool(in.BootstrapSelfManagedAddons, true), request: requestOf(in.ClientRequestToken, in),
-		nodegroups: map[string]*nodegroup{}, addons: map[string]*addon{}, entries: map[string]*entry{}, fargate: map[string]*types.FargateProfile{}, fargateToken: map[string]string{},
+		network: traffic.New(), nodegroups: map[string]*nodegroup{}, addons: map[string]*addon{}, entries: map[string]*entry{}, fargate: map[string]*types.FargateProfile{}, fargateToken: map[string]string{},
 		associations: map[string]*types.PodIdentityAssociation{}, asked: map[string]request{}, nodes: map[string]string{},
 		data: types.Cluster{
 			Name: in.Name, Arn: aws.String(arn(region, "cluster/"+name)), CreatedAt: now(),

@@ -83,7 +83,7 @@ func (s *Service) startPlane(ctx context.Context, c *cluster) error {
 	plane, err := kube.Start(ctx, kube.Options{
 		Dir:     filepath.Join(s.opts.Dir, c.key.region, c.key.name),
 		Cluster: c.key.name, Version: *c.data.Version, Executable: s.opts.Executable, Kubeconfig: s.opts.Kubeconfig,
-		AuthURL: s.webhookURL(c.key), Clock: s.clock,
+		AuthURL: s.webhookURL(c.key), NetworkURL: s.networkURL(c.key), Clock: s.clock,
 		Issuer: *c.data.Identity.Oidc.Issuer, ServiceCIDR: *c.data.KubernetesNetworkConfig.ServiceIpv4Cidr,
 	})
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *Service) startPlane(ctx context.Context, c *cluster) error {
 		}
 	}
 	options := controllers.Options{
-		Config: plane.Admin(), Clock: s.clock, Cluster: c.key.name,
+		Config: plane.Admin(), Clock: s.clock, Cluster: c.key.name, Network: c.network,
 		HookFails: s.opts.Faults.HookFails,
 		NodeFacts: func(node string) (controllers.Facts, bool) { return s.nodeFacts(c, node) },
 	}

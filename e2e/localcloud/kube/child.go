@@ -77,6 +77,7 @@ func spawn(o Options) (*child, error) {
 		"--name="+o.Cluster,
 		"--version="+o.Version,
 		"--auth-url="+o.AuthURL,
+		"--network-url="+o.NetworkURL,
 		"--kubeconfig="+o.Kubeconfig,
 		"--issuer="+o.Issuer,
 		"--service-cidr="+o.ServiceCIDR,

@@ -14,6 +14,7 @@ import (
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apiserver/pkg/server/egressselector"
+	"k8s.io/client-go/tools/cache"
 	cliflag "k8s.io/component-base/cli/flag"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	apiserveroptions "k8s.io/kubernetes/cmd/kube-apiserver/app/options"
@@ -77,7 +78,8 @@ func mustURL(s string) url.URL {
 }
 
 // runAPIServer serves on listener until ctx ends. It reaches kubelets by dialKubelet,
-// whatever their address.
+// whatever their address, and the cluster's pods and Services (aggregated APIs,
+// webhooks, the proxy subresources) by the cluster's network.
 func runAPIServer(ctx context.Context, s settings, listener net.Listener, dialKubelet utilnet.DialFunc) error {
 	o := apiserveroptions.NewServerRunOptions()
 	args := []string{
@@ -126,7 +128,36 @@ func runAPIServer(ctx context.Context, s settings, listener net.Listener, dialKu
 	if errs := completed.Validate(); len(errs) > 0 {
 		return utilerrors.NewAggregate(errs)
 	}
-	return apiserver.Run(ctx, completed)
+	return runServerChain(ctx, s, completed)
+}
+
+// runServerChain does what apiserver.Run does, and lets the servers dial into the
+// cluster's network in between: no option does that without a proxy of its own.
+func runServerChain(ctx context.Context, s settings, o apiserveroptions.CompletedOptions) error {
+	name, err := cache.NewInformerName("kube-apiserver")
+	if err != nil {
+		return err
+	}
+	o.InformerName = name
+	config, err := apiserver.NewConfig(o)
+	if err != nil {
+		return err
+	}
+	to := config.KubeAPIs.ControlPlane.Extra.ProxyTransport // all of them share it
+	to.DialContext, to.Proxy = s.dialCluster, nil
+	completed, err := config.Complete()
+	if err != nil {
+		return err
+	}
+	chain, err := apiserver.CreateServerChain(completed)
+	if err != nil {
+		return err
+	}
+	prepared, err := chain.PrepareRun()
+	if err != nil {
+		return err
+	}
+	return prepared.Run(ctx)
 }
 
 // kube-controller-manager's own pauses: how often it looks at nodes, and for how

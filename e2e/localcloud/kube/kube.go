@@ -47,6 +47,9 @@ type Options struct {
 	// AuthURL is where the API server posts a TokenReview for a bearer token
 	// that is not a service account's; see [TokenReview]. Empty: no such tokens.
 	AuthURL string
+	// NetworkURL is where the cluster's network lets the API server and the kubelets
+	// in; see [traffic.Tunnel]. Empty: they reach no pod and no Service.
+	NetworkURL string
 	// Executable is called with [Command]; empty means this process's own.
 	Executable string
 	// Kubeconfig is the administrator's of a Kubernetes that runs already, such as

@@ -13,24 +13,26 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/tools/cache"
 )
 
 // followInterval is how often a followed log looks whether its container has ended.
 const followInterval = 200 * time.Millisecond
 
-// kubeletAPI is the part of a kubelet that the API server calls: containerLogs
-// and exec. One server stands for the kubelets of all nodes.
+// kubeletAPI is the part of a kubelet that the API server calls: containerLogs,
+// exec and portForward. One server stands for the kubelets of all nodes.
 type kubeletAPI struct {
 	listener net.Listener
 	tls      *tls.Config
 	pods     cache.Store
 	nodes    cache.Store
+	network  utilnet.DialFunc
 }
 
 // newKubeletAPI listens on a free loopback port. It reads the current folder's
 // certificates.
-func newKubeletAPI(pods, nodes cache.Store) (*kubeletAPI, error) {
+func newKubeletAPI(pods, nodes cache.Store, network utilnet.DialFunc) (*kubeletAPI, error) {
 	pair, err := tls.LoadX509KeyPair(fileServing+".crt", fileServing+".key")
 	if err != nil {
 		return nil, err
@@ -53,8 +55,9 @@ func newKubeletAPI(pods, nodes cache.Store) (*kubeletAPI, error) {
 			ClientAuth:   tls.RequireAndVerifyClientCert,
 			MinVersion:   tls.VersionTLS12,
 		},
-		pods:  pods,
-		nodes: nodes,
+		pods:    pods,
+		nodes:   nodes,
+		network: network,
 	}, nil
 }
 
@@ -69,6 +72,8 @@ func (k *kubeletAPI) serve(ctx context.Context) error {
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", k.logs)
 	mux.HandleFunc("/exec/{namespace}/{pod}/{container}", k.exec)
 	mux.HandleFunc("/exec/{namespace}/{pod}/{uid}/{container}", k.exec)
+	mux.HandleFunc("/portForward/{namespace}/{pod}", k.portForward)
+	mux.HandleFunc("/portForward/{namespace}/{pod}/{uid}", k.portForward)
 	server := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,

@@ -20,12 +20,13 @@ import (
 	"k8s.io/klog/v2"
 
 	"aicluster/e2e/localcloud/clock"
+	"aicluster/e2e/localcloud/traffic"
 )
 
 // settings are the hidden command's flags.
 type settings struct {
 	dir, name, authURL, issuer string
-	kubeconfig                 string
+	kubeconfig, networkURL     string
 	release                    Release
 	serviceCIDR                netip.Prefix
 	clock                      *clock.Clock
@@ -37,6 +38,7 @@ func parseSettings(args []string) (settings, error) {
 	flags.StringVar(&s.dir, "dir", "", "folder of the control plane")
 	flags.StringVar(&s.name, "name", "", "name of the cluster")
 	flags.StringVar(&s.authURL, "auth-url", "", "token webhook")
+	flags.StringVar(&s.networkURL, "network-url", "", "way into the cluster's network")
 	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "of a Kubernetes that runs already")
 	flags.StringVar(&s.issuer, "issuer", defaultIssuer, "issuer of service account tokens")
 	version := flags.String("version", "", "Kubernetes minor version")
@@ -128,7 +130,7 @@ func runControlPlane(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if kubelets.api, err = newKubeletAPI(kubelets.pods.GetStore(), kubelets.nodes.GetStore()); err != nil {
+	if kubelets.api, err = newKubeletAPI(kubelets.pods.GetStore(), kubelets.nodes.GetStore(), s.dialCluster); err != nil {
 		return err
 	}
 	run("kube-apiserver", func(ctx context.Context) error { return runAPIServer(ctx, s, listener, kubelets.dial) })
@@ -166,6 +168,14 @@ func runBeside(ctx context.Context, s settings, out io.Writer) error {
 		return err
 	}
 	return kubelets.run(ctx)
+}
+
+// dialCluster connects to an address inside the cluster: of a pod or a Service.
+func (s settings) dialCluster(ctx context.Context, network, address string) (net.Conn, error) {
+	if s.networkURL == "" {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ENETUNREACH}
+	}
+	return traffic.Tunnel(ctx, s.networkURL, address)
 }
 
 // prepareFiles writes what the components read from the current folder.

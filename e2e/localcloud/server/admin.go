@@ -51,6 +51,7 @@ func (c *Cloud) adminHandler() http.Handler {
 	}
 	mux.Handle(eks.WebhookPath, c.services.eks.Webhook())
 	mux.Handle("GET "+eks.PodIdentityPath, c.services.eks.PodIdentity())
+	mux.Handle(eks.NetworkPath, c.services.eks.Network())
 	return mux
 }
 
