@@ -25,11 +25,18 @@ const (
 	// of the cluster autoscaler is for.
 	AutoscalerNamespace      = "kube-system"
 	AutoscalerServiceAccount = "cluster-autoscaler"
-	// EBSCSIDriver is the add-on whose pods act by a role of their own.
+	// EBSCSIDriver and EFSCSIDriver are add-ons whose pods act by a role of their own.
 	EBSCSIDriver = "aws-ebs-csi-driver"
+	EFSCSIDriver = "aws-efs-csi-driver"
+	// MountpointDriver is the add-on that makes volumes of buckets. It acts by the
+	// roles of the pods that have such a volume.
+	MountpointDriver = "aws-mountpoint-s3-csi-driver"
 	// EBSServiceAccount is the service account of [EBSCSIDriver]'s controller
 	// (EKS user guide, "Use Kubernetes volume storage with Amazon EBS").
 	EBSServiceAccount = "ebs-csi-controller-sa"
+	// EFSServiceAccount is the service account of [EFSCSIDriver]'s controller (EKS
+	// user guide, "Use elastic file system storage with Amazon EFS").
+	EFSServiceAccount = "efs-csi-controller-sa"
 )
 
 // EKSAddonChoice is an add-on of EKS that a blueprint asks for.
@@ -41,9 +48,9 @@ type EKSAddonChoice struct {
 }
 
 // EKSAddons lists the add-ons of EKS that the blueprint leaves on, in the order
-// in which a reader expects them. ebsRole is for the EBS CSI driver (policy
-// AmazonEBSCSIDriverPolicyV2); it may be nil when that driver is off.
-func EKSAddons(b *blueprints.Blueprint, ebsRole Role) []EKSAddonChoice {
+// in which a reader expects them. roles has, by the add-on's name, the role of an
+// add-on that acts by one ([EBSCSIDriver], [EFSCSIDriver]).
+func EKSAddons(b *blueprints.Blueprint, roles map[string]Role) []EKSAddonChoice {
 	a := b.Addons
 	all := []struct {
 		name  string
@@ -55,18 +62,27 @@ func EKSAddons(b *blueprints.Blueprint, ebsRole Role) []EKSAddonChoice {
 		{"coredns", a.CoreDNS},
 		{"metrics-server", a.MetricsServer},
 		{EBSCSIDriver, a.EBSCSIDriver},
+		{EFSCSIDriver, a.EFSCSIDriver},
+		{MountpointDriver, a.MountpointS3CSIDriver},
 	}
 	var out []EKSAddonChoice
 	for _, x := range all {
-		if !Enabled(x.addon) {
+		offUnlessGiven := x.name == EFSCSIDriver || x.name == MountpointDriver
+		if !Enabled(x.addon) || x.addon == nil && offUnlessGiven {
 			continue
 		}
 		choice := EKSAddonChoice{Spec: Spec{Name: x.name}, NeedsNodes: needsNodes(x.name)}
 		if x.addon != nil {
 			choice.Version, choice.Configuration = x.addon.Version, x.addon.Configuration
 		}
-		if x.name == EBSCSIDriver {
-			choice.PodIdentity = &PodIdentitySpec{ServiceAccount: EBSServiceAccount, Role: ebsRole}
+		switch x.name {
+		case EBSCSIDriver:
+			choice.PodIdentity = &PodIdentitySpec{ServiceAccount: EBSServiceAccount, Role: roles[EBSCSIDriver]}
+		case EFSCSIDriver:
+			choice.PodIdentity = &PodIdentitySpec{ServiceAccount: EFSServiceAccount, Role: roles[EFSCSIDriver]}
+		case MountpointDriver:
+			// Its pods have to be on GPU nodes, whatever their taints.
+			choice.Configuration = overlay(map[string]any{"node": map[string]any{"tolerateAllTaints": true}}, choice.Configuration)
 		}
 		out = append(out, choice)
 	}

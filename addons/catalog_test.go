@@ -112,7 +112,7 @@ func TestEKSAddonsOfABlueprint(t *testing.T) {
 	b.Addons.MetricsServer = &blueprints.EKSAddon{Enabled: &off}
 	b.Addons.VPCCNI = &blueprints.EKSAddon{Version: "v1.20.4-eksbuild.1", Configuration: map[string]any{"env": map[string]any{"ENABLE_PREFIX_DELEGATION": "true"}}}
 	var names []string
-	for _, a := range EKSAddons(b, fakeRole("arn:ebs")) {
+	for _, a := range EKSAddons(b, map[string]Role{EBSCSIDriver: fakeRole("arn:ebs")}) {
 		names = append(names, a.Name)
 		switch a.Name {
 		case "vpc-cni":
@@ -127,6 +127,23 @@ func TestEKSAddonsOfABlueprint(t *testing.T) {
 	}
 	if got := strings.Join(names, " "); got != "vpc-cni kube-proxy eks-pod-identity-agent coredns aws-ebs-csi-driver" {
 		t.Errorf("add-ons %s", got)
+	}
+}
+
+func TestDriversOfVolumesAreOffUnlessGiven(t *testing.T) {
+	b := testBlueprint()
+	b.Addons.EFSCSIDriver = &blueprints.EKSAddon{}
+	b.Addons.MountpointS3CSIDriver = &blueprints.EKSAddon{Configuration: map[string]any{"node": map[string]any{"logLevel": 2}}}
+	drivers := map[string]EKSAddonChoice{}
+	for _, a := range EKSAddons(b, map[string]Role{EFSCSIDriver: fakeRole("arn:efs")}) {
+		drivers[a.Name] = a
+	}
+	if efs := drivers[EFSCSIDriver]; efs.PodIdentity == nil || efs.PodIdentity.Role.ARN() != "arn:efs" || efs.PodIdentity.ServiceAccount != "efs-csi-controller-sa" || !efs.NeedsNodes {
+		t.Errorf("EFS %+v", efs)
+	}
+	mount := drivers[MountpointDriver]
+	if mount.PodIdentity != nil || at(mount.Configuration, "node/tolerateAllTaints") != true || at(mount.Configuration, "node/logLevel") != 2.0 {
+		t.Errorf("Mountpoint %+v", mount)
 	}
 }
 

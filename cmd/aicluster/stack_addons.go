@@ -4,18 +4,23 @@ import (
 	"context"
 
 	"aicluster/addons"
+	"aicluster/blueprints"
 	"aicluster/provision/engine"
 	"aicluster/provision/identity"
 )
 
 // addEKSAddons: what EKS itself installs.
 func (s *builder) addEKSAddons(context.Context) error {
-	ebs := identity.NewRole(s.clients.IAM, s.owner, identity.EBSCSIRole(s.blueprint))
-	for _, choice := range addons.EKSAddons(s.blueprint, ebs) {
+	roles, pods := map[string]*identity.Role{}, map[string]addons.Role{}
+	for name, spec := range addonRoles(s.blueprint) {
+		roles[name] = identity.NewRole(s.clients.IAM, s.owner, spec)
+		pods[name] = roles[name]
+	}
+	for _, choice := range addons.EKSAddons(s.blueprint, pods) {
 		needs := []engine.Resource{s.cluster}
 		if choice.PodIdentity != nil {
-			s.add(ebs)
-			needs = append(needs, ebs)
+			s.add(roles[choice.Name])
+			needs = append(needs, roles[choice.Name])
 			if s.podID != nil {
 				needs = append(needs, s.podID)
 			}
@@ -36,6 +41,14 @@ func (s *builder) addEKSAddons(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// addonRoles are the roles of EKS's add-ons, by the add-on's name.
+func addonRoles(b *blueprints.Blueprint) map[string]identity.RoleSpec {
+	return map[string]identity.RoleSpec{
+		addons.EBSCSIDriver: identity.EBSCSIRole(b),
+		addons.EFSCSIDriver: identity.EFSCSIRole(b),
+	}
 }
 
 // addReleases: Helm charts.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"aicluster/addons"
@@ -53,7 +54,7 @@ func (s *builder) addRemovedPools(ctx context.Context) error {
 }
 
 // addRemovedAddons: add-ons of EKS that the blueprint does not name any more, and
-// the role of one of them.
+// the roles of those.
 func (s *builder) addRemovedAddons(ctx context.Context) error {
 	var known []string
 	for _, choice := range addons.EKSAddons(s.blueprint, nil) {
@@ -63,14 +64,17 @@ func (s *builder) addRemovedAddons(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var role *identity.Role
-	if !slices.Contains(known, addons.EBSCSIDriver) {
-		role = identity.NewRemovedRole(s.clients.IAM, s.owner, identity.EBSCSIRole(s.blueprint))
-		s.add(role)
+	roles := map[string]*identity.Role{}
+	specs := addonRoles(s.blueprint)
+	for _, name := range slices.Sorted(maps.Keys(specs)) {
+		if !slices.Contains(known, name) {
+			roles[name] = identity.NewRemovedRole(s.clients.IAM, s.owner, specs[name])
+			s.add(roles[name])
+		}
 	}
 	for _, name := range live {
 		a := addons.NewRemovedEKSAddon(s.clients.EKS, s.owner, s.cluster, name)
-		if name == addons.EBSCSIDriver {
+		if role := roles[name]; role != nil {
 			s.goBefore(a, role)
 		}
 		s.add(a)

@@ -58,7 +58,7 @@ func (f *fakeIAM) GetRole(_ context.Context, in *iam.GetRoleInput, _ ...func(*ia
 func (f *fakeIAM) ListRoles(_ context.Context, in *iam.ListRolesInput, _ ...func(*iam.Options)) (*iam.ListRolesOutput, error) {
 	out := &iam.ListRolesOutput{}
 	for name, r := range f.roles {
-		if strings.HasPrefix(r.path, *in.PathPrefix) {
+		if strings.HasPrefix(r.path, aws.ToString(in.PathPrefix)) {
 			out.Roles = append(out.Roles, types.Role{RoleName: aws.String(name), Arn: aws.String("arn:aws:iam::1:role" + r.path + name)})
 		}
 	}

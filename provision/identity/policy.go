@@ -144,6 +144,18 @@ func EBSCSIRole(b *blueprints.Blueprint) RoleSpec {
 	}
 }
 
+// EFSCSIRole is what the EFS CSI driver's controller acts as.
+func EFSCSIRole(b *blueprints.Blueprint) RoleSpec {
+	return RoleSpec{
+		ID:              "role/efs-csi",
+		Name:            roleName(b, "efs-csi"),
+		Region:          b.Metadata.Region,
+		Trust:           TrustPods(),
+		PassedTo:        []string{podsService},
+		ManagedPolicies: []string{"service-role/AmazonEFSCSIDriverPolicy"},
+	}
+}
+
 // AutoscalerRole is what the cluster autoscaler acts as: the actions are those
 // of its README for AWS ("Full Cluster Autoscaler Features Policy"), the
 // changing ones only on the cluster's own Auto Scaling groups, which EKS tags.

@@ -94,17 +94,21 @@ func (s *Search) logGroups(ctx context.Context) ([]Thing, error) {
 	return nil, nil
 }
 
-// roleSuffixes end the names of the roles that are made for a cluster.
-var roleSuffixes = []string{"-cluster", "-nodes", "-ebs-csi", "-cluster-autoscaler"}
+// roleSuffixes end the names of the roles that are made for a cluster; roleOfService
+// is in that of a service's role.
+var roleSuffixes = []string{"-cluster", "-nodes", "-ebs-csi", "-efs-csi", "-cluster-autoscaler"}
+
+const roleOfService = "-serving-"
 
 // rolePrefix begins them: IAM is global, so the region is in the name. A name
 // that would be longer than 64 characters is cut, down to rolePrefixMin.
 func (s *Search) rolePrefix() string {
-	const rolePrefixMin = 64 - len("-01234567-cluster-autoscaler")
+	const rolePrefixMin = 64 - len("-01234567-") - 30 // a service's part has 30 characters at most
 	prefix := s.Cluster + "-" + s.Region + "-"
 	return prefix[:min(len(prefix), rolePrefixMin)]
 }
 
 func hasRoleSuffix(name string) bool {
-	return slices.ContainsFunc(roleSuffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) })
+	return strings.Contains(name, roleOfService) ||
+		slices.ContainsFunc(roleSuffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) })
 }

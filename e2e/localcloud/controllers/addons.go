@@ -126,18 +126,22 @@ func configure(name string, object *unstructured.Unstructured, values map[string
 	return nil
 }
 
-// settings are the values for a workload's pods: the EBS CSI driver's have a
-// section for each workload.
+// settings are the values for a workload's pods: the CSI drivers have a section
+// for each workload.
 func settings(addon, workload string, values map[string]any) map[string]any {
-	if addon != "aws-ebs-csi-driver" {
+	_, part, isDriver := strings.Cut(workload, "-csi-")
+	if !strings.HasSuffix(addon, "-csi-driver") || !isDriver {
 		return values
 	}
-	section, _ := values[strings.TrimPrefix(workload, "ebs-csi-")].(map[string]any)
+	section, _ := values[part].(map[string]any)
 	section = maps.Clone(section)
-	// The chart's default is to tolerate all, and tolerations count only without that.
-	if all, set := section["tolerateAllTaints"].(bool); workload == "ebs-csi-node" && (!set || all) {
+	if addon == "aws-efs-csi-driver" || part != "node" {
+		return section // EFS's has tolerations, which tolerate all unless they are given
+	}
+	// The charts' default is to tolerate all, and tolerations count only without that.
+	if all, set := section["tolerateAllTaints"].(bool); !set || all {
 		delete(section, "tolerations")
-	} else if workload == "ebs-csi-node" && section["tolerations"] == nil {
+	} else if section["tolerations"] == nil {
 		section["tolerations"] = []any{
 			map[string]any{"key": "CriticalAddonsOnly", "operator": "Exists"},
 			map[string]any{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": int64(300)},

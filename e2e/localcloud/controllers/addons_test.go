@@ -49,6 +49,9 @@ func TestAddonObjects(t *testing.T) {
 		"eks-pod-identity-agent": {"DaemonSet/eks-pod-identity-agent"},
 		"metrics-server":         {"Deployment/metrics-server", "Service/metrics-server"},
 		"aws-ebs-csi-driver":     {"Deployment/ebs-csi-controller", "DaemonSet/ebs-csi-node", "CSIDriver/ebs.csi.aws.com", "ServiceAccount/ebs-csi-controller-sa"},
+		"aws-efs-csi-driver":     {"Deployment/efs-csi-controller", "DaemonSet/efs-csi-node", "CSIDriver/efs.csi.aws.com", "ServiceAccount/efs-csi-controller-sa"},
+
+		"aws-mountpoint-s3-csi-driver": {"Deployment/s3-csi-controller", "DaemonSet/s3-csi-node", "CSIDriver/s3.csi.aws.com", "ServiceAccount/s3-csi-driver-sa", "Namespace/mount-s3"},
 	} {
 		objects := typed(t, name, "")
 		for _, key := range want {
@@ -86,6 +89,13 @@ func TestAddonConfiguration(t *testing.T) {
 		t.Errorf("coredns %+v", dns.Spec)
 	}
 
+	for addon, node := range map[string]string{"aws-efs-csi-driver": `{"tolerations": [{"key": "CriticalAddonsOnly", "operator": "Exists"}]}`, "aws-mountpoint-s3-csi-driver": `{"tolerateAllTaints": false}`} {
+		for key, object := range typed(t, addon, `{"node": `+node+`}`) {
+			if ds, ok := object.(*appsv1.DaemonSet); ok && ds.Spec.Template.Spec.Tolerations[0].Key != "CriticalAddonsOnly" {
+				t.Errorf("%s: %s tolerates %v", addon, key, ds.Spec.Template.Spec.Tolerations)
+			}
+		}
+	}
 	ebs := typed(t, "aws-ebs-csi-driver", `{"controller": {"replicaCount": 1}, "node": {"tolerateAllTaints": false}}`)
 	if n := *ebs["Deployment/ebs-csi-controller"].(*appsv1.Deployment).Spec.Replicas; n != 1 {
 		t.Errorf("EBS CSI controller has %d replicas", n)

@@ -28,6 +28,9 @@ func addonVersions() map[string]map[string][]string {
 		"eks-pod-identity-agent": {"": {"v1.3.10-eksbuild.3", "v1.3.5-eksbuild.2"}},
 		"metrics-server":         {"": {"v0.8.1-eksbuild.2", "v0.8.0-eksbuild.3", "v0.7.2-eksbuild.4"}},
 		"aws-ebs-csi-driver":     {"": {"v1.64.0-eksbuild.1", "v1.58.0-eksbuild.1", "v1.48.0-eksbuild.2"}},
+		"aws-efs-csi-driver":     {"": {"v3.4.1-eksbuild.1", "v3.0.0-eksbuild.1"}},
+
+		"aws-mountpoint-s3-csi-driver": {"": {"v2.7.0-eksbuild.1", "v2.4.0-eksbuild.1"}},
 	}
 }
 

@@ -250,7 +250,7 @@ func TestAddonHealth(t *testing.T) {
 	if ok, reason := healthy("coredns"); ok || !strings.Contains(reason, "does not exist") {
 		t.Errorf("coredns before it is installed: %v, %s", ok, reason)
 	}
-	names := []string{"vpc-cni", "kube-proxy", "coredns", "eks-pod-identity-agent", "metrics-server", "aws-ebs-csi-driver"}
+	names := []string{"vpc-cni", "kube-proxy", "coredns", "eks-pod-identity-agent", "metrics-server", "aws-ebs-csi-driver", "aws-efs-csi-driver", "aws-mountpoint-s3-csi-driver"}
 	for _, name := range names {
 		c.addon(name)
 	}

@@ -26,6 +26,10 @@ func addonInfos() map[string]addonInfo {
 		"eks-pod-identity-agent": {"kube-system", "security", "", nil},
 		"metrics-server":         {"kube-system", "observability", "", nil},
 		"aws-ebs-csi-driver":     {"kube-system", "storage", "ebs-csi-controller-sa", []string{"arn:aws:iam::aws:policy/AmazonEBSCSIDriverPolicyV2"}},
+		"aws-efs-csi-driver":     {"kube-system", "storage", "efs-csi-controller-sa", []string{"arn:aws:iam::aws:policy/service-role/AmazonEFSCSIDriverPolicy"}},
+
+		// EKS recommends Amazon S3's own policies, of which none is limited to a bucket.
+		"aws-mountpoint-s3-csi-driver": {"kube-system", "storage", "s3-csi-driver-sa", []string{"arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}},
 	}
 }
 
