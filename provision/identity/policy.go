@@ -1,8 +1,6 @@
 package identity
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -192,42 +190,4 @@ func AutoscalerRole(b *blueprints.Blueprint) RoleSpec {
 			},
 		)},
 	}
-}
-
-// ServingRole is what the replicas of one service act as: they read their model,
-// and nothing else of the bucket.
-func ServingRole(b *blueprints.Blueprint, svc blueprints.Service) RoleSpec {
-	spec := RoleSpec{
-		ID:       "role/serving-" + svc.Name,
-		Name:     roleName(b, servingSuffix(svc.Name)),
-		Region:   b.Metadata.Region,
-		Trust:    TrustPods(),
-		PassedTo: []string{podsService},
-	}
-	if b.Models == nil { // it is only to be found
-		return spec
-	}
-	bucket := "arn:" + cloud.Partition(b.Metadata.Region) + ":s3:::" + b.Models.Bucket
-	spec.Inline = map[string]Document{"model": Allow(
-		Statement{
-			Sid: "ListModel", Action: []string{"s3:ListBucket"}, Resource: []string{bucket},
-			Condition: map[string]map[string]string{"StringLike": {"s3:prefix": svc.Model + "/*"}},
-		},
-		Statement{Sid: "ReadModel", Action: []string{"s3:GetObject"}, Resource: []string{bucket + "/" + svc.Model + "/*"}},
-	)}
-	return spec
-}
-
-// maxServingSuffix leaves room for the cluster's name in a role's name.
-const maxServingSuffix = 32
-
-// servingSuffix ends the name of a service's role.
-func servingSuffix(service string) string {
-	suffix := "serving-" + service
-	if len(suffix) <= maxServingSuffix {
-		return suffix
-	}
-	sum := sha256.Sum256([]byte(service))
-	tail := "-" + hex.EncodeToString(sum[:4])
-	return suffix[:maxServingSuffix-len(tail)] + tail
 }

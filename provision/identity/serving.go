@@ -24,9 +24,12 @@ const maxServing = 30
 // (the AWS CLI, Mountpoint, the Run:ai streamer) list with a prefix that ends in
 // a slash; so the names of other models stay hidden, too.
 func ServingRole(b *blueprints.Blueprint, s blueprints.Service) RoleSpec {
-	bucket := cloud.Site{Partition: cloud.Partition(b.Metadata.Region)}.S3(b.Models.Bucket)
 	r := servingRole(b, servingSuffix(s.Name))
 	r.ID = "role/" + servingPrefix + s.Name
+	if b.Models == nil { // it is only to be found
+		return r
+	}
+	bucket := cloud.Site{Partition: cloud.Partition(b.Metadata.Region)}.S3(b.Models.Bucket)
 	r.Inline = map[string]Document{"model": Allow(
 		Statement{
 			Sid: "List", Action: []string{"s3:ListBucket"}, Resource: []string{bucket},
