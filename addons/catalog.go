@@ -6,14 +6,12 @@ import (
 	"strings"
 
 	"aicluster/blueprints"
-	"aicluster/provision/cloud"
 )
 
 // Versions of the charts that a blueprint does not pin, tried together on
 // Kubernetes 1.33 to 1.36.
 const (
 	gpuOperatorVersion       = "v26.7.0"
-	ingressNginxVersion      = "4.15.1" // the last one
 	clusterAutoscalerVersion = "9.59.0"
 )
 
@@ -152,57 +150,6 @@ func gpuTolerations(b *blueprints.Blueprint) []any {
 		out = append(out, map[string]any{"key": t.key, "operator": "Exists", "effect": t.effect})
 	}
 	return out
-}
-
-// llmTimeout is how long an answer of a model may take, in seconds.
-const llmTimeout = "3600"
-
-// IngressNginx is the ingress controller behind an NLB that the cluster's own
-// cloud controller makes. Answers of a model come slowly and in a stream: long
-// timeouts, no buffering. They differ much in length, so requests go to the
-// replica with the lowest moving average of latency (ewma); the controller has
-// no least-connections. Local keeps the client's address; then only nodes that
-// run a controller pod pass the health check, hence one on each of two nodes.
-func IngressNginx(b *blueprints.Blueprint) ReleaseSpec {
-	annotations := map[string]any{
-		"service.beta.kubernetes.io/aws-load-balancer-type":                              "nlb",
-		"service.beta.kubernetes.io/aws-load-balancer-cross-zone-load-balancing-enabled": "true",
-		"service.beta.kubernetes.io/aws-load-balancer-additional-resource-tags":          tagList(b),
-	}
-	labels := map[string]any{"app.kubernetes.io/name": "ingress-nginx", "app.kubernetes.io/instance": "ingress-nginx", "app.kubernetes.io/component": "controller"}
-	ours := map[string]any{"controller": map[string]any{
-		"replicaCount": 2,
-		"service":      map[string]any{"annotations": annotations, "externalTrafficPolicy": "Local"},
-		"config": map[string]any{
-			"proxy-read-timeout": llmTimeout, "proxy-send-timeout": llmTimeout,
-			"proxy-buffering": "off", "proxy-request-buffering": "off", "proxy-body-size": "64m",
-			"load-balance": "ewma",
-		},
-		"topologySpreadConstraints": []any{map[string]any{
-			"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
-			"labelSelector": map[string]any{"matchLabels": labels},
-		}},
-	}}
-	return ReleaseSpec{
-		Name: "ingress-nginx", Namespace: "ingress-nginx",
-		Repo: "https://kubernetes.github.io/ingress-nginx", Chart: "ingress-nginx",
-		Version: version(b.Addons.IngressNginx, ingressNginxVersion),
-		Values:  overlay(ours, values(b.Addons.IngressNginx)),
-		Notes:   []string{"ingress-nginx was retired in March 2026 and gets no fixes; plan a move to the Gateway API"},
-	}
-}
-
-// tagList is the owner's tags as the load balancer annotation takes them:
-// "k=v,k=v". A tag that would break the list is left out.
-func tagList(b *blueprints.Blueprint) string {
-	tags := cloud.Owner{Cluster: b.Metadata.Name, Extra: b.Metadata.Tags}.Tags("")
-	var list []string
-	for _, k := range slices.Sorted(maps.Keys(tags)) {
-		if !strings.ContainsAny(k+tags[k], ",=") {
-			list = append(list, k+"="+tags[k])
-		}
-	}
-	return strings.Join(list, ",")
 }
 
 // ClusterAutoscaler sizes the node groups between their minimum and maximum. It

@@ -74,25 +74,6 @@ func TestUsersValuesWin(t *testing.T) {
 	}
 }
 
-func TestIngressNginxValues(t *testing.T) {
-	spec := IngressNginx(testBlueprint())
-	annotations, _ := at(spec.Values, "controller/service/annotations").(map[string]any)
-	if annotations["service.beta.kubernetes.io/aws-load-balancer-type"] != "nlb" {
-		t.Errorf("annotations %v", annotations)
-	}
-	if got := annotations["service.beta.kubernetes.io/aws-load-balancer-additional-resource-tags"]; got != "aicluster/cluster=demo,team=ml" {
-		t.Errorf("tags %v", got)
-	}
-	for path, want := range map[string]any{"controller/service/externalTrafficPolicy": "Local", "controller/config/load-balance": "ewma", "controller/config/proxy-buffering": "off"} {
-		if got := at(spec.Values, path); got != want {
-			t.Errorf("%s = %v, want %v", path, got, want)
-		}
-	}
-	if len(spec.Notes) == 0 {
-		t.Error("no note that the project is retired")
-	}
-}
-
 func TestClusterAutoscalerFollowsTheCluster(t *testing.T) {
 	b := testBlueprint()
 	for version, tag := range map[string]string{"1.33": "v1.33.0", "1.35": "v1.35.0", "1.36": "v1.36.1"} {
