@@ -52,3 +52,12 @@ func (i *PodIdentity) Permissions(s cloud.Site) []cloud.Permission {
 	return []cloud.Permission{remove, within(s, "podidentityassociation",
 		"eks:CreatePodIdentityAssociation", "eks:TagResource", "eks:UpdatePodIdentityAssociation")}
 }
+
+// Permissions implements [cloud.Permitted].
+func (b *Balancer) Permissions(s cloud.Site) []cloud.Permission {
+	return []cloud.Permission{
+		cloud.Find("elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeListenerAttributes",
+			"elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetGroupAttributes"),
+		s.Change("elasticloadbalancing:ModifyListenerAttributes", "elasticloadbalancing:ModifyTargetGroupAttributes"),
+	}
+}

@@ -57,9 +57,6 @@ func (s *builder) addReleases(context.Context) error {
 	if b.Addons.GPUOperator != nil {
 		s.addRelease(addons.GPUOperator(b))
 	}
-	if b.Addons.IngressNginx != nil {
-		s.addRelease(addons.IngressNginx(b), s.network.NodeNeeds(s.layout.ZoneNames()...)...)
-	}
 	if b.Addons.ClusterAutoscaler != nil {
 		role := identity.NewRole(s.clients.IAM, s.owner, identity.AutoscalerRole(b))
 		pod := addons.NewPodIdentity(s.clients.EKS, s.owner, s.cluster, addons.AutoscalerNamespace, addons.AutoscalerServiceAccount, role, s.cluster, role)
@@ -79,9 +76,10 @@ func (s *builder) addReleases(context.Context) error {
 	return nil
 }
 
-func (s *builder) addRelease(spec addons.ReleaseSpec, needs ...engine.Resource) {
+func (s *builder) addRelease(spec addons.ReleaseSpec, needs ...engine.Resource) *addons.Release {
 	r := addons.NewRelease(s.cluster, addons.ChartSource{Mirror: s.options.chartMirror}, spec, needs...)
 	s.add(r)
 	s.releases = append(s.releases, r)
 	s.workloads = append(s.workloads, r)
+	return r
 }

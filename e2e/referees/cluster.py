@@ -231,6 +231,7 @@ class Balancing:
             listeners = w.pages("elbv2", "describe_listeners", "Listeners", 1, LoadBalancerArn=arn)
             for l in listeners:
                 w.expect(f"elbv2 {l['ListenerArn']}", [l], w.pages("elbv2", "describe_listeners", "Listeners", ListenerArns=[l["ListenerArn"]]))
+                w.expect(f"elbv2 {l['ListenerArn']}, attributes", l["Protocol"] in ("TCP", "TCP_UDP"), bool(api.describe_listener_attributes(ListenerArn=l["ListenerArn"])["Attributes"]))
             groups = {a["TargetGroupArn"] for l in listeners for a in l["DefaultActions"]}
             of = w.pages("elbv2", "describe_target_groups", "TargetGroups", LoadBalancerArn=arn)
             w.expect(f"elbv2 {arn}, target groups", groups, {g["TargetGroupArn"] for g in of})

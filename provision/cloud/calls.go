@@ -6,7 +6,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
-	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 )
 
 // op is an operation of an SDK client, as a method value.
@@ -106,43 +105,4 @@ func (c *classicELBCalls) DescribeLoadBalancers(ctx context.Context, in *elastic
 
 func (c *classicELBCalls) DescribeTags(ctx context.Context, in *elasticloadbalancing.DescribeTagsInput, o ...func(*elasticloadbalancing.Options)) (*elasticloadbalancing.DescribeTagsOutput, error) {
 	return c.describeTags(ctx, in, o...)
-}
-
-// elbCalls is what is called of Elastic Load Balancing.
-type elbCalls struct {
-	deleteLoadBalancer    op[elasticloadbalancingv2.DeleteLoadBalancerInput, elasticloadbalancingv2.DeleteLoadBalancerOutput, elasticloadbalancingv2.Options]
-	deleteTargetGroup     op[elasticloadbalancingv2.DeleteTargetGroupInput, elasticloadbalancingv2.DeleteTargetGroupOutput, elasticloadbalancingv2.Options]
-	describeLoadBalancers op[elasticloadbalancingv2.DescribeLoadBalancersInput, elasticloadbalancingv2.DescribeLoadBalancersOutput, elasticloadbalancingv2.Options]
-	describeTags          op[elasticloadbalancingv2.DescribeTagsInput, elasticloadbalancingv2.DescribeTagsOutput, elasticloadbalancingv2.Options]
-	describeTargetGroups  op[elasticloadbalancingv2.DescribeTargetGroupsInput, elasticloadbalancingv2.DescribeTargetGroupsOutput, elasticloadbalancingv2.Options]
-}
-
-func newELBCalls(c *elasticloadbalancingv2.Client) *elbCalls {
-	return &elbCalls{
-		deleteLoadBalancer:    c.DeleteLoadBalancer,
-		deleteTargetGroup:     c.DeleteTargetGroup,
-		describeLoadBalancers: c.DescribeLoadBalancers,
-		describeTags:          c.DescribeTags,
-		describeTargetGroups:  c.DescribeTargetGroups,
-	}
-}
-
-func (c *elbCalls) DeleteLoadBalancer(ctx context.Context, in *elasticloadbalancingv2.DeleteLoadBalancerInput, o ...func(*elasticloadbalancingv2.Options)) (*elasticloadbalancingv2.DeleteLoadBalancerOutput, error) {
-	return c.deleteLoadBalancer(ctx, in, o...)
-}
-
-func (c *elbCalls) DeleteTargetGroup(ctx context.Context, in *elasticloadbalancingv2.DeleteTargetGroupInput, o ...func(*elasticloadbalancingv2.Options)) (*elasticloadbalancingv2.DeleteTargetGroupOutput, error) {
-	return c.deleteTargetGroup(ctx, in, o...)
-}
-
-func (c *elbCalls) DescribeLoadBalancers(ctx context.Context, in *elasticloadbalancingv2.DescribeLoadBalancersInput, o ...func(*elasticloadbalancingv2.Options)) (*elasticloadbalancingv2.DescribeLoadBalancersOutput, error) {
-	return c.describeLoadBalancers(ctx, in, o...)
-}
-
-func (c *elbCalls) DescribeTags(ctx context.Context, in *elasticloadbalancingv2.DescribeTagsInput, o ...func(*elasticloadbalancingv2.Options)) (*elasticloadbalancingv2.DescribeTagsOutput, error) {
-	return c.describeTags(ctx, in, o...)
-}
-
-func (c *elbCalls) DescribeTargetGroups(ctx context.Context, in *elasticloadbalancingv2.DescribeTargetGroupsInput, o ...func(*elasticloadbalancingv2.Options)) (*elasticloadbalancingv2.DescribeTargetGroupsOutput, error) {
-	return c.describeTargetGroups(ctx, in, o...)
 }

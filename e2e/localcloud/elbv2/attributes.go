@@ -2,7 +2,9 @@ package elbv2
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
@@ -16,6 +18,8 @@ func registerAttributes(w *wire.Server, s *Service) {
 	handle(w, s.modifyLoadBalancerAttributes)
 	handle(w, s.describeTargetGroupAttributes)
 	handle(w, s.modifyTargetGroupAttributes)
+	handle(w, s.describeListenerAttributes)
+	handle(w, s.modifyListenerAttributes)
 }
 
 // balancerDefaults are the attributes that a load balancer may have, as they are
@@ -113,6 +117,27 @@ func (g *targetGroup) attributeList() []types.TargetGroupAttribute {
 	return list
 }
 
+// drainable refuses an interval in which an unhealthy target keeps its connections,
+// where they end at once (API reference, TargetGroupAttribute: it must be disabled
+// "before configuring"; 0 to 360000 seconds). The words are not AWS's own.
+func drainable(g *targetGroup, change []types.TargetGroupAttribute) error {
+	const ends, interval = "target_health_state.unhealthy.connection_termination.enabled", "target_health_state.unhealthy.draining_interval_seconds"
+	after := maps.Clone(g.attributes)
+	for _, x := range change {
+		after[*x.Key] = aws.ToString(x.Value)
+	}
+	if after[interval] == g.attributes[interval] {
+		return nil
+	}
+	if n, err := strconv.Atoi(after[interval]); err != nil || n < 0 || n > 360000 {
+		return validation("Target group attribute '%s' value must be between 0 and 360000 inclusive", interval)
+	}
+	if after[ends] == "true" && after[interval] != "0" {
+		return validation("Target group attribute '%s' cannot be set while '%s' is 'true'", interval, ends)
+	}
+	return nil
+}
+
 func (s *Service) describeTargetGroupAttributes(_ context.Context, in *elbv2.DescribeTargetGroupAttributesInput) (*elbv2.DescribeTargetGroupAttributesOutput, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,8 +160,67 @@ func (s *Service) modifyTargetGroupAttributes(_ context.Context, in *elbv2.Modif
 			return nil, validation("Target group attribute key '%s' is not supported on target groups with protocol '%s'", aws.ToString(x.Key), g.protocol)
 		}
 	}
+	if err := drainable(g, in.Attributes); err != nil {
+		return nil, err
+	}
 	for _, x := range in.Attributes {
 		g.attributes[*x.Key] = aws.ToString(x.Value)
 	}
 	return &elbv2.ModifyTargetGroupAttributesOutput{Attributes: g.attributeList()}, nil
+}
+
+// idleTimeout is the one attribute of a TCP listener (API reference,
+// ListenerAttribute). A TLS listener's cannot be changed (NLB guide, "Update the
+// TCP idle timeout").
+const idleTimeout = "tcp.idle_timeout.seconds"
+
+// listenerDefaults are the attributes that a listener of a network load balancer
+// may have, as they are at first.
+func listenerDefaults(protocol types.ProtocolEnum) map[string]string {
+	if protocol == types.ProtocolEnumTcp || protocol == types.ProtocolEnumTcpUdp {
+		return map[string]string{idleTimeout: "350"}
+	}
+	return map[string]string{}
+}
+
+func (l *listener) attributeList() []types.ListenerAttribute {
+	list := []types.ListenerAttribute{}
+	for _, k := range sorted(l.attributes) {
+		list = append(list, types.ListenerAttribute{Key: aws.String(k), Value: aws.String(l.attributes[k])})
+	}
+	return list
+}
+
+func (s *Service) describeListenerAttributes(_ context.Context, in *elbv2.DescribeListenerAttributesInput) (*elbv2.DescribeListenerAttributesOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.listeners[*in.ListenerArn]
+	if l == nil {
+		return nil, missing(*in.ListenerArn)
+	}
+	return &elbv2.DescribeListenerAttributesOutput{Attributes: l.attributeList()}, nil
+}
+
+// modifyListenerAttributes refuses what a listener cannot have. The words are not
+// AWS's own, which are not documented.
+func (s *Service) modifyListenerAttributes(_ context.Context, in *elbv2.ModifyListenerAttributesInput) (*elbv2.ModifyListenerAttributesOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.listeners[*in.ListenerArn]
+	if l == nil {
+		return nil, missing(*in.ListenerArn)
+	}
+	for _, x := range in.Attributes {
+		key, value := aws.ToString(x.Key), aws.ToString(x.Value)
+		if _, ok := l.attributes[key]; !ok {
+			return nil, validation("Listener attribute key '%s' is not supported on listeners with protocol '%s'", key, l.out.Protocol)
+		}
+		if n, err := strconv.Atoi(value); err != nil || n < 60 || n > 6000 {
+			return nil, &types.InvalidConfigurationRequestException{Message: aws.String(fmt.Sprintf("Listener attribute '%s' value must be between 60 and 6000 inclusive", key))}
+		}
+	}
+	for _, x := range in.Attributes {
+		l.attributes[*x.Key] = aws.ToString(x.Value)
+	}
+	return &elbv2.ModifyListenerAttributesOutput{Attributes: l.attributeList()}, nil
 }

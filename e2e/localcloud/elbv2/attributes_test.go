@@ -90,3 +90,96 @@ func TestSettings(t *testing.T) {
 		}
 	}
 }
+
+// TestListenerAttributes: how long a silent connection lasts can be changed of a
+// TCP listener only, from 60 to 6000 seconds.
+func TestListenerAttributes(t *testing.T) {
+	ctx := t.Context()
+	clk := clock.New(100)
+	identities := iam.New(clk)
+	compute := ec2.New(clk, identities)
+	s := elbv2.New(clk, compute, identities)
+	t.Cleanup(func() { s.Close(); compute.Close() })
+	cfg := awstest.Start(t, compute.Register, s.Register)
+	c, net := sdk.NewFromConfig(cfg), ec2sdk.NewFromConfig(cfg)
+	vpc := awstest.Must(net.CreateVpc(ctx, &ec2sdk.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")}))(t).Vpc.VpcId
+	subnet := *awstest.Must(net.CreateSubnet(ctx, &ec2sdk.CreateSubnetInput{VpcId: vpc, CidrBlock: aws.String("10.0.0.0/24")}))(t).Subnet.SubnetId
+	lb := awstest.Must(c.CreateLoadBalancer(ctx, &sdk.CreateLoadBalancerInput{
+		Name: aws.String("lb"), Type: types.LoadBalancerTypeEnumNetwork, Scheme: types.LoadBalancerSchemeEnumInternal, Subnets: []string{subnet},
+	}))(t).LoadBalancers[0].LoadBalancerArn
+	listen := func(port int32, protocol types.ProtocolEnum) *string {
+		tg := awstest.Must(c.CreateTargetGroup(ctx, &sdk.CreateTargetGroupInput{Name: aws.String("tg-" + strings.ToLower(string(protocol))), Protocol: protocol, Port: aws.Int32(port), VpcId: vpc}))(t).TargetGroups[0].TargetGroupArn
+		return awstest.Must(c.CreateListener(ctx, &sdk.CreateListenerInput{LoadBalancerArn: lb, Port: aws.Int32(port), Protocol: protocol,
+			DefaultActions: []types.Action{{Type: types.ActionTypeEnumForward, TargetGroupArn: tg}}}))(t).Listeners[0].ListenerArn
+	}
+	tcp, udp := listen(80, types.ProtocolEnumTcp), listen(53, types.ProtocolEnumUdp)
+	gone := aws.String(strings.Replace(*tcp, "/lb/", "/gone/", 1))
+	seconds := func(arn *string) []types.ListenerAttribute {
+		return awstest.Must(c.DescribeListenerAttributes(ctx, &sdk.DescribeListenerAttributesInput{ListenerArn: arn}))(t).Attributes
+	}
+	modify := func(arn *string, key, value string) error {
+		_, err := c.ModifyListenerAttributes(ctx, &sdk.ModifyListenerAttributesInput{ListenerArn: arn, Attributes: []types.ListenerAttribute{{Key: &key, Value: &value}}})
+		return err
+	}
+	if got := seconds(tcp); len(got) != 1 || *got[0].Key != "tcp.idle_timeout.seconds" || *got[0].Value != "350" {
+		t.Errorf("at first %+v", got)
+	}
+	if got := seconds(udp); len(got) != 0 {
+		t.Errorf("of UDP %+v", got)
+	}
+	for _, tt := range []struct {
+		arn               *string
+		key, value, error string
+	}{
+		{tcp, "tcp.idle_timeout.seconds", "59", "InvalidConfigurationRequest"},
+		{tcp, "tcp.idle_timeout.seconds", "6001", "InvalidConfigurationRequest"},
+		{tcp, "tcp.idle_timeout.seconds", "1h", "InvalidConfigurationRequest"},
+		{tcp, "idle_timeout.timeout_seconds", "60", "ValidationError"},
+		{udp, "tcp.idle_timeout.seconds", "60", "ValidationError"},
+		{gone, "tcp.idle_timeout.seconds", "60", "ListenerNotFound"},
+	} {
+		awstest.Fails(t, modify(tt.arn, tt.key, tt.value), 400, tt.error, "")
+	}
+	_, err := c.DescribeListenerAttributes(ctx, &sdk.DescribeListenerAttributesInput{ListenerArn: gone})
+	awstest.Fails(t, err, 400, "ListenerNotFound", "")
+	_, err = c.DescribeListeners(ctx, &sdk.DescribeListenersInput{})
+	awstest.Fails(t, err, 400, "ValidationError", "You must specify either listener ARNs or a load balancer ARN")
+	if err := modify(tcp, "tcp.idle_timeout.seconds", "3600"); err != nil {
+		t.Error(err)
+	}
+	if got := seconds(tcp); *got[0].Value != "3600" {
+		t.Errorf("afterwards %+v", got)
+	}
+}
+
+// TestDraining: an unhealthy target keeps its connections only if they do not end at once.
+func TestDraining(t *testing.T) {
+	ctx := t.Context()
+	clk := clock.New(100)
+	identities := iam.New(clk)
+	compute := ec2.New(clk, identities)
+	s := elbv2.New(clk, compute, identities)
+	t.Cleanup(func() { s.Close(); compute.Close() })
+	cfg := awstest.Start(t, compute.Register, s.Register)
+	c, net := sdk.NewFromConfig(cfg), ec2sdk.NewFromConfig(cfg)
+	vpc := awstest.Must(net.CreateVpc(ctx, &ec2sdk.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")}))(t).Vpc.VpcId
+	tg := awstest.Must(c.CreateTargetGroup(ctx, &sdk.CreateTargetGroupInput{Name: aws.String("tg"), Protocol: types.ProtocolEnumTcp, Port: aws.Int32(80), VpcId: vpc}))(t).TargetGroups[0].TargetGroupArn
+	modify := func(arn *string, pairs ...string) error {
+		in := &sdk.ModifyTargetGroupAttributesInput{TargetGroupArn: arn}
+		for i := 0; i < len(pairs); i += 2 {
+			in.Attributes = append(in.Attributes, types.TargetGroupAttribute{Key: &pairs[i], Value: &pairs[i+1]})
+		}
+		_, err := c.ModifyTargetGroupAttributes(ctx, in)
+		return err
+	}
+	const ends, interval = "target_health_state.unhealthy.connection_termination.enabled", "target_health_state.unhealthy.draining_interval_seconds"
+	awstest.Fails(t, modify(tg, interval, "900"), 400, "ValidationError", "cannot be set while")
+	awstest.Fails(t, modify(tg, ends, "false", interval, "360001"), 400, "ValidationError", "between 0 and 360000")
+	gone := aws.String(strings.Replace(*tg, "/tg/", "/gone/", 1))
+	awstest.Fails(t, modify(gone, ends, "false"), 400, "TargetGroupNotFound", "")
+	_, err := c.DescribeTargetGroupAttributes(ctx, &sdk.DescribeTargetGroupAttributesInput{TargetGroupArn: gone})
+	awstest.Fails(t, err, 400, "TargetGroupNotFound", "")
+	if err := modify(tg, ends, "false", interval, "900"); err != nil {
+		t.Error(err)
+	}
+}

@@ -15,8 +15,9 @@ import (
 
 // listener is a listener with its default actions.
 type listener struct {
-	balancer string
-	out      types.Listener
+	balancer   string
+	out        types.Listener
+	attributes map[string]string
 }
 
 func registerListeners(w *wire.Server, s *Service) {
@@ -85,7 +86,7 @@ func (s *Service) createListener(_ context.Context, in *elbv2.CreateListenerInpu
 		return nil, err
 	}
 	arn := strings.Replace(b.arn, ":loadbalancer/", ":listener/", 1) + "/" + newHex()
-	l := &listener{balancer: b.arn, out: types.Listener{
+	l := &listener{balancer: b.arn, attributes: listenerDefaults(in.Protocol), out: types.Listener{
 		ListenerArn: aws.String(arn), LoadBalancerArn: aws.String(b.arn), Port: in.Port, Protocol: in.Protocol, DefaultActions: slices.Clone(in.DefaultActions),
 		Certificates: slices.Clone(in.Certificates), SslPolicy: in.SslPolicy, AlpnPolicy: slices.Clone(in.AlpnPolicy),
 	}}
@@ -130,8 +131,8 @@ func (s *Service) modifyListener(_ context.Context, in *elbv2.ModifyListenerInpu
 	if in.Port != nil {
 		l.out.Port = in.Port
 	}
-	if in.Protocol != "" {
-		l.out.Protocol = in.Protocol
+	if in.Protocol != "" && in.Protocol != l.out.Protocol {
+		l.out.Protocol, l.attributes = in.Protocol, listenerDefaults(in.Protocol)
 	}
 	if len(in.DefaultActions) > 0 {
 		l.out.DefaultActions = slices.Clone(in.DefaultActions)
