@@ -89,7 +89,7 @@ func TestWaitNamesWhatIsNotReady(t *testing.T) {
 }
 
 func TestStuckPodsEndAWait(t *testing.T) {
-	troubles := newTroubles(fake.NewClientset(crashing(restartsToStuck)))
+	troubles := newTroubles(fake.NewClientset(crashing(4)))
 	objects := kube.ResourceList{info("DaemonSet", "agent", daemonSet(0))}
 	if words, hopeless := troubles.look(t.Context(), objects); hopeless || words == "" {
 		t.Fatalf("at first sight: %q %v", words, hopeless)
@@ -133,7 +133,7 @@ func TestHooks(t *testing.T) {
 // A Job with a time to live of zero is gone as soon as it has failed.
 func TestFailedHookThatIsGone(t *testing.T) {
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "init", Namespace: "apps"}, Spec: batchv1.JobSpec{Selector: daemonSet(0).Spec.Selector}}
-	client := fake.NewClientset(job, crashing(restartsToStuck+2))
+	client := fake.NewClientset(job, crashing(6))
 	var said phrases
 	w := newWaiter(t.Context(), client, &said)
 	w.progress = func(string, ...any) {

@@ -10,20 +10,20 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 
+	"aicluster/blueprints"
 	"aicluster/blueprints/instancetypes"
 )
 
 // GPU is the extended resource that NVIDIA's device plugin offers.
 const GPU = corev1.ResourceName("nvidia.com/gpu")
 
-// Labels by which nodes are known to be a pool's: EKS's, Karpenter's.
-const (
-	labelNodeGroup = "eks.amazonaws.com/nodegroup"
-	labelNodePool  = "karpenter.sh/nodepool"
-)
+// labelNodeGroup is set by EKS on the nodes of a managed node group.
+const labelNodeGroup = "eks.amazonaws.com/nodegroup"
 
 // PoolOf is the pool that a node belongs to, or empty.
-func PoolOf(n *corev1.Node) string { return orElse(n.Labels[labelNodeGroup], n.Labels[labelNodePool]) }
+func PoolOf(n *corev1.Node) string {
+	return orElse(n.Labels[blueprints.PoolLabel], n.Labels[labelNodeGroup])
+}
 
 // place is a node, or what a node of a pool will be.
 type place struct {
@@ -60,7 +60,7 @@ func (e *Evidence) places() []place {
 // first of its instance types tell.
 func template(pool *Pool) place {
 	n := &corev1.Node{}
-	n.Labels = map[string]string{labelNodeGroup: pool.Name, labelNodePool: pool.Name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64"}
+	n.Labels = map[string]string{blueprints.PoolLabel: pool.Name, labelNodeGroup: pool.Name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64"}
 	maps.Copy(n.Labels, pool.Labels)
 	for _, t := range pool.Taints {
 		n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: t.Key, Value: t.Value, Effect: corev1.TaintEffect(t.Effect)})

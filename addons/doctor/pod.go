@@ -14,6 +14,13 @@ import (
 // back-off of 10 s doubled each time they take about 150 seconds.
 const restartsToStuck = 4
 
+// Explain says what keeps a pod from running, from its own status alone; sick is
+// false when nothing does.
+func Explain(pod *corev1.Pod) (f Finding, sick bool) {
+	var e Evidence
+	return e.Pod(pod)
+}
+
 // Pod says what keeps a pod from working; sick is false when nothing does, as far
 // as the evidence goes.
 func (e *Evidence) Pod(pod *corev1.Pod) (f Finding, sick bool) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"aicluster/addons"
+	"aicluster/addons/doctor"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -112,8 +113,8 @@ func (o operator) cause(node *corev1.Node, pods []corev1.Pod, n *NodeReport) (wo
 		return "a GPU is missing or unhealthy; see the logs of " + podOf(pods, devicePluginSet) + " and Xid errors in the node's kernel log; replacing the node is the usual cure", true
 	}
 	for i := range pods {
-		if t, ok := addons.PodTrouble(&pods[i]); ok {
-			return fmt.Sprintf("%s; see `kubectl logs -n %s %s --all-containers`", t, addons.GPUOperatorNamespace, t.Pod), t.Stuck
+		if t, sick := doctor.Explain(&pods[i]); sick {
+			return fmt.Sprintf("%s; see `kubectl logs -n %s %s --all-containers`", t, addons.GPUOperatorNamespace, pods[i].Name), t.Stuck
 		}
 	}
 	return o.waitingFor(node, pods), false
@@ -165,20 +166,9 @@ func repelledBy(set *appsv1.DaemonSet, node *corev1.Node) string {
 		if taint.Effect == corev1.TaintEffectPreferNoSchedule || strings.Contains(taint.Key, "kubernetes.io/") {
 			continue
 		}
-		if !slices.ContainsFunc(set.Spec.Template.Spec.Tolerations, func(t corev1.Toleration) bool { return tolerates(t, taint) }) {
+		if !slices.ContainsFunc(set.Spec.Template.Spec.Tolerations, func(t corev1.Toleration) bool { return doctor.Tolerates(t, taint) }) {
 			return taint.ToString()
 		}
 	}
 	return ""
-}
-
-// tolerates is Kubernetes' rule for the operators Exists and Equal.
-func tolerates(t corev1.Toleration, taint corev1.Taint) bool {
-	if (t.Effect != "" && t.Effect != taint.Effect) || (t.Key != "" && t.Key != taint.Key) {
-		return false
-	}
-	if t.Operator == corev1.TolerationOpExists {
-		return true
-	}
-	return t.Key != "" && t.Value == taint.Value
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"aicluster/addons"
+	"aicluster/addons/doctor"
 	"aicluster/blueprints"
 	"aicluster/provision/cloud"
 	"aicluster/provision/engine"
@@ -108,7 +109,7 @@ func (w *smokeWait) check(ctx context.Context, name string) (bool, error) {
 		return true, err
 	}
 	w.result.Node = pod.Spec.NodeName
-	trouble, troubled := addons.PodTrouble(pod)
+	trouble, troubled := doctor.Explain(pod)
 	switch {
 	case pod.Status.Phase == corev1.PodSucceeded:
 		w.result.State = SmokeSucceeded
