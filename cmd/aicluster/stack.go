@@ -80,6 +80,7 @@ func (s *builder) build(ctx context.Context) (*stack, error) {
 		s.addRemovedPools,
 		s.addEKSAddons,
 		s.addReleases,
+		s.addMonitoring,
 		s.addIngress,
 		s.addRemovedAddons,
 		s.addRemovedReleases,
