@@ -51,6 +51,7 @@ var madeByAWS = []struct {
 	{"EKS makes the pod identity association that CreateAddon asks for, and deletes it with the add-on", func(t thing, _ string) bool {
 		return t.kind == "podidentityassociation" && t.tags[ownedByAddon] != ""
 	}},
+	{"a mount target has no tags and goes with its file system", func(t thing, _ string) bool { return t.kind == "mount-target" }},
 	{"an object belongs to its bucket", func(t thing, _ string) bool { return t.kind == "object" }},
 }
 
@@ -134,8 +135,8 @@ func parseThing(service, line string) thing {
 	t := thing{line: line, service: service}
 	words := strings.Fields(line)
 	switch service {
-	case "ec2":
-		t.kind = strings.TrimPrefix(words[0], "ec2/")
+	case "ec2", "efs":
+		t.kind = strings.TrimPrefix(words[0], service+"/")
 		t.region, t.id, _ = strings.Cut(words[1], "/")
 	case "iam", "elbv2":
 		t.kind, t.id = strings.TrimPrefix(words[0], service+"/"), words[1]

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/efs"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -48,10 +49,28 @@ func (c *cloud) tagsOf(t thing) (map[string]string, error) {
 		return logTags(ctx, cloudwatchlogs.NewFromConfig(cfg), t)
 	case "elbv2":
 		return balancerTags(ctx, elasticloadbalancingv2.NewFromConfig(cfg), t)
+	case "efs":
+		return fileTags(ctx, efs.NewFromConfig(cfg), t)
 	case "autoscaling":
 		return scalingTags(ctx, autoscaling.NewFromConfig(cfg), t)
 	}
 	return nil, fmt.Errorf("nobody has said how the tags of service %s are read", t.service)
+}
+
+// fileTags: mount targets have none.
+func fileTags(ctx context.Context, api *efs.Client, t thing) (map[string]string, error) {
+	tags := map[string]string{}
+	if t.kind != "file-system" {
+		return tags, nil
+	}
+	out, err := api.ListTagsForResource(ctx, &efs.ListTagsForResourceInput{ResourceId: &t.id})
+	if err != nil {
+		return nil, err
+	}
+	for _, tag := range out.Tags {
+		tags[*tag.Key] = aws.ToString(tag.Value)
+	}
+	return tags, nil
 }
 
 func ec2Tags(ctx context.Context, api *ec2.Client, t thing) (map[string]string, error) {

@@ -14,6 +14,7 @@ import (
 	"aicluster/provision/cloud"
 	"aicluster/provision/controlplane"
 	"aicluster/provision/engine"
+	"aicluster/provision/filesystem"
 	"aicluster/provision/identity"
 	"aicluster/provision/modelstore"
 	"aicluster/provision/network"
@@ -62,6 +63,7 @@ type builder struct {
 	workloads []engine.Resource // what runs on the system nodes
 	podID     *addons.EKSAddon  // gives pods their roles; nil when switched off
 	dns       *addons.EKSAddon  // nil when switched off
+	files     *filesystem.FileSystem
 }
 
 // newStack turns a blueprint into the graph of its cluster. It reads, from AWS,
@@ -79,8 +81,8 @@ func (s *builder) build(ctx context.Context) (*stack, error) {
 		s.addNodePools,
 		s.addRemovedPools,
 		s.addEKSAddons,
+		s.addFileSystem,
 		s.addReleases,
-		s.addMonitoring,
 		s.addIngress,
 		s.addRemovedAddons,
 		s.addRemovedReleases,

@@ -11,12 +11,14 @@ type ec2Calls struct {
 	allocateAddress                op[ec2.AllocateAddressInput, ec2.AllocateAddressOutput, ec2.Options]
 	associateRouteTable            op[ec2.AssociateRouteTableInput, ec2.AssociateRouteTableOutput, ec2.Options]
 	attachInternetGateway          op[ec2.AttachInternetGatewayInput, ec2.AttachInternetGatewayOutput, ec2.Options]
+	authorizeSecurityGroupIngress  op[ec2.AuthorizeSecurityGroupIngressInput, ec2.AuthorizeSecurityGroupIngressOutput, ec2.Options]
 	createInternetGateway          op[ec2.CreateInternetGatewayInput, ec2.CreateInternetGatewayOutput, ec2.Options]
 	createLaunchTemplate           op[ec2.CreateLaunchTemplateInput, ec2.CreateLaunchTemplateOutput, ec2.Options]
 	createLaunchTemplateVersion    op[ec2.CreateLaunchTemplateVersionInput, ec2.CreateLaunchTemplateVersionOutput, ec2.Options]
 	createNatGateway               op[ec2.CreateNatGatewayInput, ec2.CreateNatGatewayOutput, ec2.Options]
 	createRoute                    op[ec2.CreateRouteInput, ec2.CreateRouteOutput, ec2.Options]
 	createRouteTable               op[ec2.CreateRouteTableInput, ec2.CreateRouteTableOutput, ec2.Options]
+	createSecurityGroup            op[ec2.CreateSecurityGroupInput, ec2.CreateSecurityGroupOutput, ec2.Options]
 	createSubnet                   op[ec2.CreateSubnetInput, ec2.CreateSubnetOutput, ec2.Options]
 	createTags                     op[ec2.CreateTagsInput, ec2.CreateTagsOutput, ec2.Options]
 	createVpc                      op[ec2.CreateVpcInput, ec2.CreateVpcOutput, ec2.Options]
@@ -65,12 +67,14 @@ func newEC2Calls(c *ec2.Client) *ec2Calls {
 		allocateAddress:                c.AllocateAddress,
 		associateRouteTable:            c.AssociateRouteTable,
 		attachInternetGateway:          c.AttachInternetGateway,
+		authorizeSecurityGroupIngress:  c.AuthorizeSecurityGroupIngress,
 		createInternetGateway:          c.CreateInternetGateway,
 		createLaunchTemplate:           c.CreateLaunchTemplate,
 		createLaunchTemplateVersion:    c.CreateLaunchTemplateVersion,
 		createNatGateway:               c.CreateNatGateway,
 		createRoute:                    c.CreateRoute,
 		createRouteTable:               c.CreateRouteTable,
+		createSecurityGroup:            c.CreateSecurityGroup,
 		createSubnet:                   c.CreateSubnet,
 		createTags:                     c.CreateTags,
 		createVpc:                      c.CreateVpc,
@@ -127,6 +131,10 @@ func (c *ec2Calls) AttachInternetGateway(ctx context.Context, in *ec2.AttachInte
 	return c.attachInternetGateway(ctx, in, o...)
 }
 
+func (c *ec2Calls) AuthorizeSecurityGroupIngress(ctx context.Context, in *ec2.AuthorizeSecurityGroupIngressInput, o ...func(*ec2.Options)) (*ec2.AuthorizeSecurityGroupIngressOutput, error) {
+	return c.authorizeSecurityGroupIngress(ctx, in, o...)
+}
+
 func (c *ec2Calls) CreateInternetGateway(ctx context.Context, in *ec2.CreateInternetGatewayInput, o ...func(*ec2.Options)) (*ec2.CreateInternetGatewayOutput, error) {
 	return c.createInternetGateway(ctx, in, o...)
 }
@@ -149,6 +157,10 @@ func (c *ec2Calls) CreateRoute(ctx context.Context, in *ec2.CreateRouteInput, o 
 
 func (c *ec2Calls) CreateRouteTable(ctx context.Context, in *ec2.CreateRouteTableInput, o ...func(*ec2.Options)) (*ec2.CreateRouteTableOutput, error) {
 	return c.createRouteTable(ctx, in, o...)
+}
+
+func (c *ec2Calls) CreateSecurityGroup(ctx context.Context, in *ec2.CreateSecurityGroupInput, o ...func(*ec2.Options)) (*ec2.CreateSecurityGroupOutput, error) {
+	return c.createSecurityGroup(ctx, in, o...)
 }
 
 func (c *ec2Calls) CreateSubnet(ctx context.Context, in *ec2.CreateSubnetInput, o ...func(*ec2.Options)) (*ec2.CreateSubnetOutput, error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/efs"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
@@ -33,6 +34,7 @@ type Clients struct {
 
 	AutoScaling *autoScalingCalls
 	EC2         *ec2Calls
+	EFS         *efsCalls
 	EKS         *eks.Client
 	ELB         *elbCalls
 	ClassicELB  *classicELBCalls
@@ -82,6 +84,7 @@ func New(ctx context.Context, region, version string) (*Clients, error) {
 	c.config = cfg
 	c.AutoScaling = newAutoScalingCalls(autoscaling.NewFromConfig(cfg))
 	c.EC2 = newEC2Calls(ec2.NewFromConfig(cfg))
+	c.EFS = newEFSCalls(efs.NewFromConfig(cfg))
 	c.EKS = eks.NewFromConfig(cfg)
 	c.ClassicELB = newClassicELBCalls(elasticloadbalancing.NewFromConfig(cfg))
 	c.ELB = newELBCalls(elasticloadbalancingv2.NewFromConfig(cfg))

@@ -160,7 +160,7 @@ func hasCode(err error, codes ...string) bool {
 }
 
 // IsNotFound tells that the resource does not exist: the codes of EKS, IAM, S3,
-// logs and load balancing, and EC2's many "Invalid….NotFound".
+// EFS, logs and load balancing, and EC2's many "Invalid….NotFound".
 func IsNotFound(err error) bool {
 	c := Code(err)
 	switch c {
@@ -169,7 +169,7 @@ func IsNotFound(err error) bool {
 	case "ResourceNotFoundException", "NoSuchEntity", "NotFound", "NoSuchBucket", "NoSuchKey", "NoSuchLifecycleConfiguration",
 		"NoSuchPublicAccessBlockConfiguration", "NoSuchBucketPolicy", "ServerSideEncryptionConfigurationNotFoundError", "NoSuchTagSet",
 		"LoadBalancerNotFound", "TargetGroupNotFound", "NatGatewayNotFound", "InvalidAllocationID.NotFound", "Gateway.NotAttached",
-		"InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException":
+		"InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException", "FileSystemNotFound", "MountTargetNotFound":
 		return true
 	}
 	return strings.HasPrefix(c, "Invalid") && (strings.HasSuffix(c, ".NotFound") || strings.HasSuffix(c, ".NotFoundException"))
@@ -182,7 +182,7 @@ func IsDenied(err error) bool { return hasCode(err, accessCodes...) }
 func IsExists(err error) bool {
 	return hasCode(err, "EntityAlreadyExists", "ResourceInUseException", "InvalidLaunchTemplateName.AlreadyExistsException",
 		"BucketAlreadyOwnedByYou", "ResourceAlreadyExistsException", "Resource.AlreadyAssociated", "InvalidPermission.Duplicate", "RouteAlreadyExists",
-		"InvalidSubnet.Conflict")
+		"InvalidSubnet.Conflict", "FileSystemAlreadyExists", "MountTargetConflict", "InvalidGroup.Duplicate")
 }
 
 // IsCapacity tells that AWS lacks the instances.
@@ -193,7 +193,7 @@ func IsQuota(err error) bool { return hasCode(err, quotaCodes...) }
 
 // IsDependency tells that something still uses the resource that was to be deleted.
 func IsDependency(err error) bool {
-	return hasCode(err, "DependencyViolation", "DeleteConflict", "InvalidIPAddress.InUse", "ResourceInUseException", "ResourceInUse")
+	return hasCode(err, "DependencyViolation", "DeleteConflict", "InvalidIPAddress.InUse", "ResourceInUseException", "ResourceInUse", "FileSystemInUse")
 }
 
 // IsBusy tells that the resource is in the middle of another change, which ends

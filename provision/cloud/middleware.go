@@ -23,7 +23,7 @@ func apiOptions(calls *Calls, version string) []func(*smithymw.Stack) error {
 		func(s *smithymw.Stack) error {
 			return s.Initialize.Add(smithymw.InitializeMiddlewareFunc("aicluster/Call",
 				func(ctx context.Context, in smithymw.InitializeInput, next smithymw.InitializeHandler) (smithymw.InitializeOutput, smithymw.Metadata, error) {
-					mutating := Mutating(middleware.GetOperationName(ctx))
+					mutating := Mutating(smithymw.GetOperationName(ctx)) // not all of the SDK's modules set its own this early
 					if err := ctx.Err(); err != nil {
 						return smithymw.InitializeOutput{}, smithymw.Metadata{}, err
 					}

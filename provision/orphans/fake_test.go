@@ -14,6 +14,8 @@ import (
 	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/efs"
+	efstypes "github.com/aws/aws-sdk-go-v2/service/efs/types"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	classic "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
@@ -51,12 +53,13 @@ type account struct {
 	lbs      map[string]tags // name: tags; in VPC "vpc-1"
 	classic  map[string]tags // so are these
 	buckets  map[string]tags
-	calls    int // of DescribeNatGateways
+	files    map[string]tags // EFS
+	calls    int             // of DescribeNatGateways
 }
 
 // search is a search for cluster "demo" in us-west-2.
 func (a *account) search() *Search {
-	return &Search{EC2: a, EKS: fakeEKS{a}, IAM: fakeIAM{a}, Logs: fakeLogs{a}, AutoScaling: fakeScaling{a}, ELB: fakeELB{a}, Classic: fakeClassic{a}, S3: fakeS3{a},
+	return &Search{EC2: a, EKS: fakeEKS{a}, IAM: fakeIAM{a}, Logs: fakeLogs{a}, AutoScaling: fakeScaling{a}, ELB: fakeELB{a}, Classic: fakeClassic{a}, S3: fakeS3{a}, EFS: fakeEFS{a},
 		Cluster: "demo", Region: "us-west-2"}
 }
 
@@ -319,6 +322,20 @@ func (f fakeS3) GetBucketTagging(_ context.Context, in *s3.GetBucketTaggingInput
 	out := &s3.GetBucketTaggingOutput{}
 	for k, v := range f.buckets[aws.ToString(in.Bucket)] {
 		out.TagSet = append(out.TagSet, s3types.Tag{Key: aws.String(k), Value: aws.String(v)})
+	}
+	return out, nil
+}
+
+type fakeEFS struct{ *account }
+
+func (f fakeEFS) DescribeFileSystems(context.Context, *efs.DescribeFileSystemsInput, ...func(*efs.Options)) (*efs.DescribeFileSystemsOutput, error) {
+	out := &efs.DescribeFileSystemsOutput{}
+	for _, id := range slices.Sorted(maps.Keys(f.files)) {
+		fs := efstypes.FileSystemDescription{FileSystemId: aws.String(id), SizeInBytes: &efstypes.FileSystemSize{Value: 10 << 30}, LifeCycleState: efstypes.LifeCycleStateAvailable}
+		for k, v := range f.files[id] {
+			fs.Tags = append(fs.Tags, efstypes.Tag{Key: aws.String(k), Value: aws.String(v)})
+		}
+		out.FileSystems = append(out.FileSystems, fs)
 	}
 	return out, nil
 }

@@ -120,7 +120,13 @@ func (s *Search) derived(n types.NetworkInterface) bool {
 		return true
 	}
 	words := aws.ToString(n.Description)
-	return words == "Amazon EKS "+s.Cluster || strings.HasPrefix(words, "ELB ")
+	return words == "Amazon EKS "+s.Cluster || strings.HasPrefix(words, "ELB ") || strings.HasPrefix(words, "EFS mount target for ") && s.inOwnGroup(n)
+}
+
+// inOwnGroup tells that an interface is in a security group of the cluster's file
+// system.
+func (s *Search) inOwnGroup(n types.NetworkInterface) bool {
+	return slices.ContainsFunc(n.Groups, func(g types.GroupIdentifier) bool { return aws.ToString(g.GroupName) == s.Cluster+"-models" })
 }
 
 // interfaceOwner is the AWS service that made an interface, or the account.

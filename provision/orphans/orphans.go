@@ -65,6 +65,7 @@ type Search struct {
 	ELB         BalancerAPI
 	Classic     ClassicAPI
 	S3          BucketAPI
+	EFS         FilesAPI
 
 	Cluster string
 	Region  string
@@ -88,6 +89,7 @@ func (s *Search) Run(ctx context.Context) ([]Thing, error) {
 		{"roles", s.roles},
 		{"log groups", s.logGroups},
 		{"buckets", s.buckets},
+		{"file systems", s.fileSystems},
 	} {
 		wg.Go(func() {
 			things, err := f.find(ctx)

@@ -163,3 +163,14 @@ func TestWhatTheLivingClusterHolds(t *testing.T) {
 		})
 	}
 }
+
+func TestFileSystems(t *testing.T) {
+	a := &account{files: map[string]tags{"fs-1": ours, "fs-2": {"aicluster/cluster": "other"}, "fs-3": nil}}
+	if got := a.run(t); got != "file-system/fs-1" {
+		t.Errorf("found %s", got)
+	}
+	found, err := a.search().Run(t.Context())
+	if err != nil || found[0].CostPerHour != 0.00411 || found[0].Data || found[0].Remove != "aws efs delete-file-system --file-system-id fs-1 --region us-west-2" {
+		t.Errorf("%+v %v", found, err)
+	}
+}

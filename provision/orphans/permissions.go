@@ -10,7 +10,8 @@ func Permissions(s cloud.Site) []cloud.Permission {
 			"ec2:DescribeAddresses", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeRouteTables",
 			"ec2:DescribeInternetGateways", "ec2:DescribeVpcEndpoints", "ec2:DescribeLaunchTemplates",
 			"autoscaling:DescribeAutoScalingGroups", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTargetGroups",
-			"elasticloadbalancing:DescribeTags", "iam:ListRoles", "iam:ListInstanceProfiles", "logs:DescribeLogGroups", "s3:ListAllMyBuckets"),
+			"elasticloadbalancing:DescribeTags", "iam:ListRoles", "iam:ListInstanceProfiles", "logs:DescribeLogGroups", "s3:ListAllMyBuckets",
+			"elasticfilesystem:DescribeFileSystems"),
 		{Sid: "MakeCluster", Actions: []string{"eks:DescribeCluster"}, Resources: []string{s.ARN("eks", "cluster/"+s.Cluster)}},
 	}
 }

@@ -15,6 +15,7 @@ const (
 	balancerPrice = 0.0225
 	clusterPrice  = 0.10
 	logGiBMonth   = 0.03
+	fileGiBMonth  = 0.30 // of EFS Standard, without throughput
 
 	hoursOfMonth = 730
 	gib          = 1 << 30

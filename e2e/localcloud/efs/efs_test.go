@@ -138,3 +138,18 @@ func TestMountTargets(t *testing.T) {
 	_, err = a.DeleteMountTarget(ctx, &sdk.DeleteMountTargetInput{MountTargetId: target.MountTargetId})
 	awstest.Fails(t, err, 404, "MountTargetNotFound", *target.MountTargetId)
 }
+
+// TestRefusals: what EFS turns away in a cluster's life, beside what the tests above see.
+func TestRefusals(t *testing.T) {
+	a := newAccount(t)
+	ctx := t.Context()
+	none := "fs-0123456789abcdef0"
+	_, err := a.DescribeMountTargets(ctx, &sdk.DescribeMountTargetsInput{FileSystemId: &none})
+	awstest.Fails(t, err, 404, "FileSystemNotFound", "File system '"+none+"' does not exist.")
+	_, err = a.DescribeMountTargets(ctx, &sdk.DescribeMountTargetsInput{})
+	awstest.Fails(t, err, 400, "BadRequest", "One of FileSystemId or MountTargetId must be provided.")
+	_, err = a.TagResource(ctx, &sdk.TagResourceInput{ResourceId: &none, Tags: []types.Tag{{Key: aws.String("team"), Value: aws.String("ml")}}})
+	awstest.Fails(t, err, 404, "FileSystemNotFound", "File system '"+none+"' does not exist.")
+	_, err = a.CreateFileSystem(ctx, &sdk.CreateFileSystemInput{CreationToken: aws.String("one"), ThroughputMode: types.ThroughputModeElastic, PerformanceMode: types.PerformanceModeMaxIo})
+	awstest.Fails(t, err, 400, "BadRequest", "maxIO")
+}

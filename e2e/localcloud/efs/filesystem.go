@@ -65,6 +65,8 @@ func (s *Service) createFileSystem(ctx context.Context, in *efs.CreateFileSystem
 		return nil, badRequest("ProvisionedThroughputInMibps is only supported when ThroughputMode is provisioned.")
 	case in.KmsKeyId != nil && !aws.ToBool(in.Encrypted):
 		return nil, badRequest("KmsKeyId can only be specified for an encrypted file system.")
+	case throughput == types.ThroughputModeElastic && in.PerformanceMode == types.PerformanceModeMaxIo:
+		return nil, badRequest("Elastic throughput is not supported with the maxIO performance mode.")
 	case zone != "" && in.PerformanceMode == types.PerformanceModeMaxIo:
 		return nil, badRequest("The maxIO performance mode is not supported for One Zone file systems.")
 	}
