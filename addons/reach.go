@@ -32,6 +32,14 @@ func maySoonAnswer(err error) bool {
 		apierrors.IsTooManyRequests(err) || (errors.As(err, &transport) && !errors.Is(err, context.Canceled))
 }
 
+// WaitReachable returns once the API server answers us as an administrator.
+func WaitReachable(ctx context.Context, client kubernetes.Interface) error {
+	return waitReachable(ctx, client)
+}
+
+// Unreachable says of an error from the cluster's API what to do about it.
+func Unreachable(id, doing string, err error) error { return unreachable(id, doing, err) }
+
 // unreachable is an error from the cluster's API, with what to do about it. A
 // cluster that cannot be reached does not stop a teardown: what it holds goes
 // with it.

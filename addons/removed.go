@@ -80,6 +80,26 @@ func (a *EKSAddon) observeUnwanted(ctx context.Context) (engine.Observation, err
 	return o, nil
 }
 
+// DiscoverPodIdentities lists the service accounts of a namespace that have a role,
+// by whomever they got it. It returns none when the cluster does not exist.
+func DiscoverPodIdentities(ctx context.Context, api PodIdentityAPI, cluster, namespace string) ([]string, error) {
+	var names []string
+	pages := eks.NewListPodIdentityAssociationsPaginator(api, &eks.ListPodIdentityAssociationsInput{ClusterName: &cluster, Namespace: &namespace})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if cloud.IsAbsent(err) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, cloud.Wrap("cluster/"+cluster, "listing its pod identities", err)
+		}
+		for _, a := range page.Associations {
+			names = append(names, aws.ToString(a.ServiceAccount))
+		}
+	}
+	return names, nil
+}
+
 // NewRemovedPodIdentity is the pod identity of a service account to which the
 // blueprint gives no role any more.
 func NewRemovedPodIdentity(api PodIdentityAPI, owner cloud.Owner, cluster Cluster, namespace, serviceAccount string) *PodIdentity {

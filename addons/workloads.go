@@ -122,6 +122,9 @@ func findWorkloads(ctx context.Context, client kubernetes.Interface, id string) 
 		return found, unreachable(id, "listing the volume claims", err)
 	}
 	for _, c := range claims.Items {
+		if ours(&c) {
+			continue
+		}
 		found.claims = append(found.claims, c.Namespace+"/"+c.Name)
 	}
 	budgets, err := usersBudgets(ctx, client)
@@ -135,15 +138,20 @@ func findWorkloads(ctx context.Context, client kubernetes.Interface, id string) 
 }
 
 // usersBudgets lists the disruption budgets that nothing of ours takes away:
-// those of charts and of EKS's add-ons go with them.
+// those of charts, of EKS's add-ons and of services go with them.
 func usersBudgets(ctx context.Context, client kubernetes.Interface) ([]policyv1.PodDisruptionBudget, error) {
 	list, err := client.PolicyV1().PodDisruptionBudgets("").List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(list.Items, func(b policyv1.PodDisruptionBudget) bool {
-		return b.Namespace == metav1.NamespaceSystem || b.Annotations[releaseAnnotation] != ""
+		return b.Namespace == metav1.NamespaceSystem || b.Annotations[releaseAnnotation] != "" || ours(&b)
 	}), nil
+}
+
+// ours tells that an object is a service's of the blueprint, which goes with it.
+func ours(o metav1.Object) bool {
+	return o.GetLabels()["app.kubernetes.io/managed-by"] == "aicluster" && o.GetLabels()[cloud.TagCluster] != ""
 }
 
 func removeWorkloads(ctx context.Context, client kubernetes.Interface, id string, p engine.Progress) error {
@@ -172,9 +180,9 @@ func deleteBudgets(ctx context.Context, client kubernetes.Interface) error {
 	return nil
 }
 
-// deleteClaims deletes every volume claim and the pods that hold one; a pod that
-// its controller makes anew is not scheduled on a claim that is going. Sets that
-// would make the claims anew go first.
+// deleteClaims deletes every volume claim but those of services, and the pods that
+// hold one; a pod that its controller makes anew is not scheduled on a claim that is
+// going. Sets that would make the claims anew go first.
 func deleteClaims(ctx context.Context, client kubernetes.Interface) error {
 	sets, err := client.AppsV1().StatefulSets("").List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -192,12 +200,13 @@ func deleteClaims(ctx context.Context, client kubernetes.Interface) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range claims.Items {
+	theirs := slices.DeleteFunc(claims.Items, func(c corev1.PersistentVolumeClaim) bool { return ours(&c) })
+	for _, c := range theirs {
 		if err := client.CoreV1().PersistentVolumeClaims(c.Namespace).Delete(ctx, c.Name, metav1.DeleteOptions{}); ignoreNotFound(err) != nil {
 			return fmt.Errorf("volume claim %s/%s: %w", c.Namespace, c.Name, err)
 		}
 	}
-	if len(claims.Items) == 0 {
+	if len(theirs) == 0 {
 		return nil
 	}
 	pods, err := client.CoreV1().Pods("").List(ctx, metav1.ListOptions{})
@@ -205,7 +214,7 @@ func deleteClaims(ctx context.Context, client kubernetes.Interface) error {
 		return err
 	}
 	for _, pod := range pods.Items {
-		if !mountsClaim(&pod) {
+		if !mountsClaim(&pod) || ours(&pod) {
 			continue
 		}
 		if err := client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{}); ignoreNotFound(err) != nil {

@@ -294,7 +294,7 @@ func (d *document) checkArray(n, v *yaml.Node, s *jsonschema.Schema, path string
 func (d *document) checkInteger(n, v *yaml.Node, s *jsonschema.Schema, path string) {
 	var i int
 	if v.Kind != yaml.ScalarNode || v.ShortTag() != "!!int" || v.Decode(&i) != nil {
-		hint := ""
+		hint, _ := s.Extras["x-hint"].(string)
 		if _, err := strconv.Atoi(v.Value); err == nil && v.Kind == yaml.ScalarNode {
 			hint = "write it without quotes: " + v.Value
 		}

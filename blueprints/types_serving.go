@@ -21,9 +21,9 @@ type Service struct {
 	// Node pool that the replicas run on; it has GPUs.
 	Pool string `yaml:"pool" json:"pool" jsonschema:"required" jsonschema_extras:"x-update-policy=live,x-hint=name a pool of nodePools that has GPUs"`
 	// GPUs of each replica: a whole number, all on one node.
-	GPUs int `yaml:"gpus,omitempty" json:"gpus,omitempty" jsonschema:"minimum=1,default=1" jsonschema_extras:"x-update-policy=live"`
+	GPUs int `yaml:"gpus,omitempty" json:"gpus,omitempty" jsonschema:"minimum=1,default=1" jsonschema_extras:"x-update-policy=live,x-hint=Kubernetes hands out whole GPUs: write 'gpus: 1' or more"`
 	// Number of replicas. Defaults to 1 without autoscaling.
-	Replicas *int `yaml:"replicas,omitempty" json:"replicas,omitempty" jsonschema:"minimum=0" jsonschema_extras:"x-update-policy=live"`
+	Replicas *int `yaml:"replicas,omitempty" json:"replicas,omitempty" jsonschema:"minimum=0,maximum=3600" jsonschema_extras:"x-update-policy=live"`
 	// Lets the number of replicas follow the requests.
 	Autoscaling *ServiceAutoscaling `yaml:"autoscaling,omitempty" json:"autoscaling,omitempty" jsonschema_extras:"x-update-policy=live"`
 	// How the weights come to the GPUs: copy to the node's disk, stream from S3, mount the bucket, or
@@ -48,9 +48,9 @@ type Service struct {
 // ServiceAutoscaling bounds the replicas of a service.
 type ServiceAutoscaling struct {
 	// Fewest replicas.
-	Min int `yaml:"min" json:"min" jsonschema:"required,minimum=1" jsonschema_extras:"x-update-policy=live"`
+	Min int `yaml:"min" json:"min" jsonschema:"required,minimum=1,maximum=3600" jsonschema_extras:"x-update-policy=live"`
 	// Most replicas.
-	Max int `yaml:"max" json:"max" jsonschema:"required,minimum=1" jsonschema_extras:"x-update-policy=live"`
+	Max int `yaml:"max" json:"max" jsonschema:"required,minimum=1,maximum=3600" jsonschema_extras:"x-update-policy=live"`
 	// Requests, running and waiting, that a replica is to have on average.
 	Target int `yaml:"target,omitempty" json:"target,omitempty" jsonschema:"minimum=1,default=8" jsonschema_extras:"x-update-policy=live"`
 }

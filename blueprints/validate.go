@@ -9,4 +9,5 @@ func validate(d *document, b *Blueprint) {
 	validatePools(d, b)
 	validateAddons(d, b)
 	validateModels(d, b)
+	validateServing(d, b)
 }

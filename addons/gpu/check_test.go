@@ -453,14 +453,14 @@ func TestMissingGPUsAreProvenAgain(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	for want, got := range map[string]string{
-		"smoke pod succeeded on n1 in 4.2s":                         Smoke{State: SmokeSucceeded, Node: "n1", Seconds: 4.2}.String(),
-		"smoke pod failed in 91.0s":                                 Smoke{State: SmokeFailed, Message: "unschedulable", Seconds: 91}.String(),
-		"smoke pod not run: running pods use every GPU of the pool": Smoke{State: SmokeBusy, Message: "running pods use every GPU of the pool"}.String(),
-		"0 of 1 node has 1 GPU":                                     haveGPUs(0, 1, 1),
-		"1 of 2 nodes have 1 GPU":                                   haveGPUs(1, 2, 1),
-		"gpu: 0 of at least 1 node is there":                        Report{Pool: "gpu", MinNodes: 1}.Problems()[0],
-		"0 of at least 2 nodes are there":                           Report{Pool: "gpu", MinNodes: 2}.nodeProblems()[0],
-		"1 GPU is allocatable, 8 GPUs are allocatable":              areGPUs(1) + " allocatable, " + areGPUs(8) + " allocatable",
+		"smoke pod succeeded on n1 in 4.2s":                 Smoke{State: SmokeSucceeded, Node: "n1", Seconds: 4.2}.String(),
+		"smoke pod failed in 91.0s":                         Smoke{State: SmokeFailed, Message: "unschedulable", Seconds: 91}.String(),
+		"smoke pod not run: pods use every GPU of the pool": Smoke{State: SmokeBusy, Message: "pods use every GPU of the pool"}.String(),
+		"0 of 1 node has 1 GPU":                             haveGPUs(0, 1, 1),
+		"1 of 2 nodes have 1 GPU":                           haveGPUs(1, 2, 1),
+		"gpu: 0 of at least 1 node is there":                Report{Pool: "gpu", MinNodes: 1}.Problems()[0],
+		"0 of at least 2 nodes are there":                   Report{Pool: "gpu", MinNodes: 2}.nodeProblems()[0],
+		"1 GPU is allocatable, 8 GPUs are allocatable":      areGPUs(1) + " allocatable, " + areGPUs(8) + " allocatable",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -563,18 +563,20 @@ func TestSmokePodOfAKilledRunIsReplaced(t *testing.T) {
 }
 
 func TestAllGPUsInUseIsProofEnough(t *testing.T) {
-	eight := corev1.ResourceList{ResourceName: resource.MustParse("8")}
-	user := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "vllm", Namespace: "team"}, Status: corev1.PodStatus{Phase: corev1.PodRunning},
-		Spec: corev1.PodSpec{NodeName: "n1", Containers: []corev1.Container{{Resources: corev1.ResourceRequirements{Requests: eight}}}}}
-	c := newFakeCluster(t, node("n1"), user)
-	c.podPhase = func(p *corev1.Pod) {
-		p.Spec.NodeName = ""
-		p.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
-			Reason: corev1.PodReasonUnschedulable, Message: "0/4 nodes are available: 1 Insufficient nvidia.com/gpu."}}}
-	}
-	r, err := c.check(pool(1)).Verify(t.Context(), quiet)
-	if err != nil || !r.OK() || r.Smoke.State != SmokeBusy {
-		t.Errorf("report %+v %v", r.Smoke, err)
+	for _, phase := range []corev1.PodPhase{corev1.PodRunning, corev1.PodPending} { // a replica that copies its weights is pending
+		eight := corev1.ResourceList{ResourceName: resource.MustParse("8")}
+		user := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "vllm", Namespace: "team"}, Status: corev1.PodStatus{Phase: phase},
+			Spec: corev1.PodSpec{NodeName: "n1", Containers: []corev1.Container{{Resources: corev1.ResourceRequirements{Requests: eight}}}}}
+		c := newFakeCluster(t, node("n1"), user)
+		c.podPhase = func(p *corev1.Pod) {
+			p.Spec.NodeName = ""
+			p.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
+				Reason: corev1.PodReasonUnschedulable, Message: "0/4 nodes are available: 1 Insufficient nvidia.com/gpu."}}}
+		}
+		r, err := c.check(pool(1)).Verify(t.Context(), quiet)
+		if err != nil || !r.OK() || r.Smoke.State != SmokeBusy {
+			t.Errorf("%s: report %+v %v", phase, r.Smoke, err)
+		}
 	}
 }
 

@@ -122,7 +122,7 @@ func (w *smokeWait) check(ctx context.Context, name string) (bool, error) {
 			return true, err
 		}
 		if busy {
-			w.result.State, w.result.Message = SmokeBusy, "running pods use every GPU of the pool"
+			w.result.State, w.result.Message = SmokeBusy, "pods use every GPU of the pool"
 			return true, nil
 		}
 	}
@@ -159,31 +159,34 @@ func failure(pod *corev1.Pod) string {
 	return strings.TrimSpace("it failed on " + pod.Spec.NodeName + ": " + pod.Status.Reason + " " + pod.Status.Message)
 }
 
-// allInUse tells whether running pods use every GPU that the pool's nodes offer.
+// allInUse tells whether pods hold every GPU that the pool's nodes offer: those that
+// run, and those that still load something before they do.
 func allInUse(ctx context.Context, client kubernetes.Interface, pool string) (bool, error) {
-	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: labelNodeGroup + "=" + pool})
+	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return false, err
 	}
 	offered, ours := 0, map[string]bool{}
 	for _, n := range nodes.Items {
-		offered += gpus(n.Status.Allocatable)
-		ours[n.Name] = true
+		if blueprints.PoolOf(n.Labels) == pool {
+			offered += gpus(n.Status.Allocatable)
+			ours[n.Name] = true
+		}
 	}
-	pods, err := client.CoreV1().Pods("").List(ctx, metav1.ListOptions{FieldSelector: "status.phase=Running"})
+	pods, err := client.CoreV1().Pods("").List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName!="})
 	if err != nil {
 		return false, err
 	}
-	used := 0
+	held := 0
 	for _, pod := range pods.Items {
-		if !ours[pod.Spec.NodeName] || pod.Status.Phase != corev1.PodRunning {
+		if !ours[pod.Spec.NodeName] || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 			continue
 		}
 		for _, c := range pod.Spec.Containers {
-			used += gpus(c.Resources.Requests)
+			held += gpus(c.Resources.Requests)
 		}
 	}
-	return offered > 0 && used >= offered, nil
+	return offered > 0 && held >= offered, nil
 }
 
 // tail reads the end of the pod's log; a log that cannot be read is no failure.

@@ -18,9 +18,6 @@ import (
 
 const (
 	gpuResource = "nvidia.com/gpu"
-	// nodegroupLabel is set by EKS on the nodes of a managed node group (EKS user
-	// guide, "Simplify node lifecycle with managed node groups").
-	nodegroupLabel = "eks.amazonaws.com/nodegroup"
 
 	// shutdownLimit is how long a replica that is to go may take to end its answers;
 	// vLLM gives them up at once unless it is told a limit (config/vllm.py,
@@ -29,6 +26,8 @@ const (
 	// withdrawal is how long proxies may take to see that a replica is going; it
 	// takes requests until then.
 	withdrawal = 15 * time.Second
+	// gracePeriod is the time of both, and for the engine to end.
+	gracePeriod = withdrawal + shutdownLimit + 15*time.Second
 
 	// The pinned image has this user for runs without root, in root's group (vLLM
 	// v0.31.0, docs/deployment/docker.md, "Run as a non-root user").
@@ -89,7 +88,7 @@ func podSpec(b *blueprints.Blueprint, svc blueprints.Service, f Facts, l Loading
 		ServiceAccountName:            svc.Name,
 		AutomountServiceAccountToken:  new(false),
 		EnableServiceLinks:            new(false), // a Service named vllm would set VLLM_PORT, which vLLM reads as its own
-		TerminationGracePeriodSeconds: new(int64((withdrawal + shutdownLimit + 15*time.Second).Seconds())),
+		TerminationGracePeriodSeconds: new(int64(gracePeriod.Seconds())),
 		SecurityContext:               &corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
 		TopologySpreadConstraints: []corev1.TopologySpreadConstraint{{
 			MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.ScheduleAnyway,
@@ -116,7 +115,7 @@ func podSpec(b *blueprints.Blueprint, svc blueprints.Service, f Facts, l Loading
 
 // nodeSelector picks the nodes of a pool, and says its labels.
 func nodeSelector(pool *blueprints.NodePool) map[string]string {
-	selector := map[string]string{nodegroupLabel: pool.Name}
+	selector := map[string]string{blueprints.PoolLabel: pool.Name}
 	maps.Copy(selector, pool.Labels)
 	return selector
 }

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"aicluster/addons"
+	"aicluster/addons/serving"
 	"aicluster/blueprints"
 	"aicluster/nodepools"
 	"aicluster/provision/cloud"
 	"aicluster/provision/controlplane"
+	"aicluster/provision/identity"
 	"aicluster/provision/modelstore"
 	"aicluster/provision/network"
 	"aicluster/provision/orphans"
@@ -27,6 +30,11 @@ type discovery interface {
 	// addons lists EKS's add-ons besides the known ones.
 	addons(ctx context.Context, cluster *controlplane.Cluster, known ...string) ([]string, error)
 	releases(ctx context.Context, cluster *controlplane.Cluster) ([]addons.ReleaseName, error)
+	// services lists the services that the cluster has, or has a role for.
+	services(ctx context.Context, cluster *controlplane.Cluster) ([]string, error)
+	// servingRoles lists, by the last parts of their names, the roles of services
+	// that b has not.
+	servingRoles(ctx context.Context, b *blueprints.Blueprint) ([]string, error)
 	// volumes lists the EBS volumes that were made for claims.
 	volumes(ctx context.Context, cluster string) ([]string, error)
 	buckets(ctx context.Context, owner cloud.Owner, region string) ([]string, error)
@@ -84,6 +92,31 @@ func (d awsDiscovery) releases(ctx context.Context, cluster *controlplane.Cluste
 	return addons.DiscoverReleases(ctx, cluster)
 }
 
+// services are found in Kubernetes and by their pod identities, which EKS knows also
+// while Kubernetes does not answer.
+func (d awsDiscovery) services(ctx context.Context, cluster *controlplane.Cluster) ([]string, error) {
+	if !cluster.Exists() {
+		return nil, nil
+	}
+	names, err := addons.DiscoverPodIdentities(ctx, d.clients.EKS, cluster.Name(), serving.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	running, err := serving.Discover(ctx, cluster)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err == nil { // else the plan says that the cluster does not answer; see releases
+		names = append(names, running...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+func (d awsDiscovery) servingRoles(ctx context.Context, b *blueprints.Blueprint) ([]string, error) {
+	return identity.DiscoverServing(ctx, d.clients.IAM, b)
+}
+
 func (d awsDiscovery) volumes(ctx context.Context, cluster string) ([]string, error) {
 	return addons.DiscoverVolumes(ctx, d.clients.EC2, cluster)
 }
@@ -118,6 +151,14 @@ func (i imagination) addons(context.Context, *controlplane.Cluster, ...string) (
 
 func (i imagination) releases(context.Context, *controlplane.Cluster) ([]addons.ReleaseName, error) {
 	return nil, nil // Kubernetes' affair
+}
+
+func (i imagination) services(context.Context, *controlplane.Cluster) ([]string, error) {
+	return []string{"removed"}, nil
+}
+
+func (i imagination) servingRoles(context.Context, *blueprints.Blueprint) ([]string, error) {
+	return []string{"serving-removed"}, nil
 }
 
 func (i imagination) volumes(context.Context, string) ([]string, error) {

@@ -9,6 +9,7 @@ import (
 
 	"aicluster/addons"
 	"aicluster/addons/gpu"
+	"aicluster/addons/serving"
 	"aicluster/blueprints"
 	"aicluster/nodepools"
 	"aicluster/provision/cloud"
@@ -31,6 +32,7 @@ type stack struct {
 	checks   []*gpu.Check
 	bucket   *modelstore.Bucket
 	models   []*modelstore.Model
+	services []*serving.Service // also those to be removed
 }
 
 // stackOptions are what the command line adds to a blueprint.
@@ -89,6 +91,7 @@ func (s *builder) build(ctx context.Context) (*stack, error) {
 		s.addChecks,
 		s.addWorkloads,
 		s.addModels,
+		s.addServing,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -277,5 +280,6 @@ func (s *builder) await() error {
 	for _, r := range s.workloads {
 		errs = append(errs, s.graph.Await(r, s.system...))
 	}
+	errs = append(errs, s.awaitScalers())
 	return errors.Join(errs...)
 }

@@ -192,6 +192,9 @@ type RefusedError struct{ Change }
 
 func (e *RefusedError) Error() string {
 	msg := fmt.Sprintf("%s: %s cannot change from %v to %v on a living cluster", e.Resource, e.Field, e.Live, e.Wanted)
+	if e.Live == nil {
+		msg = fmt.Sprintf("%s: %s cannot be %v", e.Resource, e.Field, e.Wanted)
+	}
 	if e.Hint != "" {
 		msg += ": " + e.Hint
 	}

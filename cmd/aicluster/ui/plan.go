@@ -42,7 +42,10 @@ func (c *Console) planStep(s engine.Step) {
 			continue
 		}
 		line := fmt.Sprintf("    %s: %s", ch.Field, arrow(ch))
-		if ch.Policy == engine.PolicyRefused {
+		switch {
+		case ch.Policy == engine.PolicyRefused && ch.Live == nil:
+			line += c.Red(" (cannot be)")
+		case ch.Policy == engine.PolicyRefused:
 			line += c.Red(" (cannot change on a living cluster)")
 		}
 		c.Data("%s", line)
