@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -22,10 +23,14 @@ func typed(t *testing.T, name, configuration string) map[string]runtime.Object {
 	if err != nil {
 		t.Fatal(err)
 	}
+	kinds := runtime.NewScheme()
+	if err := errors.Join(scheme.AddToScheme(kinds), apiregistrationv1.AddToScheme(kinds)); err != nil {
+		t.Fatal(err)
+	}
 	out := map[string]runtime.Object{}
 	for _, object := range objects {
 		u := object.(*unstructured.Unstructured)
-		into, err := scheme.Scheme.New(u.GroupVersionKind())
+		into, err := kinds.New(u.GroupVersionKind())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +52,7 @@ func TestAddonObjects(t *testing.T) {
 		"kube-proxy":             {"DaemonSet/kube-proxy"},
 		"coredns":                {"Deployment/coredns", "Service/kube-dns", "PodDisruptionBudget/coredns", "ConfigMap/coredns"},
 		"eks-pod-identity-agent": {"DaemonSet/eks-pod-identity-agent"},
-		"metrics-server":         {"Deployment/metrics-server", "Service/metrics-server"},
+		"metrics-server":         {"Deployment/metrics-server", "Service/metrics-server", "APIService/v1beta1.metrics.k8s.io"},
 		"aws-ebs-csi-driver":     {"Deployment/ebs-csi-controller", "DaemonSet/ebs-csi-node", "CSIDriver/ebs.csi.aws.com", "ServiceAccount/ebs-csi-controller-sa"},
 		"aws-efs-csi-driver":     {"Deployment/efs-csi-controller", "DaemonSet/efs-csi-node", "CSIDriver/efs.csi.aws.com", "ServiceAccount/efs-csi-controller-sa"},
 

@@ -104,6 +104,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	// The Cluster Autoscaler's stand-in will be one more of these.
 	if o.Network != nil {
+		o.Network.Install(&metricsServer{})
 		if err := o.Network.Watch(client, factory); err != nil {
 			return fmt.Errorf("network: %w", err)
 		}
