@@ -76,6 +76,8 @@ func EKSAddons(b *blueprints.Blueprint, roles map[string]Role) []EKSAddonChoice 
 		switch x.name {
 		case EBSCSIDriver:
 			choice.PodIdentity = &PodIdentitySpec{ServiceAccount: EBSServiceAccount, Role: roles[EBSCSIDriver]}
+			// EKS has no default storage class: a claim without one would wait for ever.
+			choice.Configuration = overlay(map[string]any{"defaultStorageClass": map[string]any{"enabled": true}}, choice.Configuration)
 		case EFSCSIDriver:
 			choice.PodIdentity = &PodIdentitySpec{ServiceAccount: EFSServiceAccount, Role: roles[EFSCSIDriver]}
 		case MountpointDriver:
@@ -112,6 +114,12 @@ func GPUOperator(b *blueprints.Blueprint) ReleaseSpec {
 		"daemonsets":             map[string]any{"tolerations": tolerations},
 		"node-feature-discovery": map[string]any{"worker": map[string]any{"tolerations": tolerations}},
 	}
+	var first *ReleaseSpec
+	if b.Addons.KubePrometheusStack != nil {
+		ours["dcgmExporter"] = dcgmMonitor()
+		stack := KubePrometheusStack(b) // the operator skips its ServiceMonitor where there is no such kind
+		first = &stack
+	}
 	return ReleaseSpec{
 		Name: gpuOperatorName, Namespace: GPUOperatorNamespace,
 		Repo: "https://helm.ngc.nvidia.com/nvidia", Chart: "gpu-operator",
@@ -120,6 +128,7 @@ func GPUOperator(b *blueprints.Blueprint) ReleaseSpec {
 		// Its pods use host paths and devices, which the other levels forbid.
 		NamespaceLabels: map[string]string{"pod-security.kubernetes.io/enforce": "privileged"},
 		CRDs:            gpuOperatorCRDs(),
+		CRDsFirst:       first,
 	}
 }
 

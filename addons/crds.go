@@ -1,8 +1,11 @@
 package addons
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
@@ -10,8 +13,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
-	"sigs.k8s.io/yaml"
+	"k8s.io/client-go/util/retry"
 
 	"aicluster/provision/cloud"
 	"aicluster/provision/engine"
@@ -25,35 +29,77 @@ var crdResource = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Ver
 // applyCRDs makes the resource definitions of a chart's crds folder as the
 // chart has them, and waits until the API server serves them.
 func applyCRDs(ctx context.Context, s *session, c *chart.Chart) error {
-	crds := c.CRDObjects()
+	crds, err := chartCRDs(c)
+	if err != nil {
+		return err
+	}
 	for _, crd := range crds {
-		object := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal(crd.File.Data, &object.Object); err != nil {
-			return fmt.Errorf("reading %s of the chart: %w", crd.Filename, err)
-		}
-		if object.GetName() == "" {
-			continue // a file of comments
-		}
-		if err := applyCRD(ctx, s.dyn, object); err != nil {
-			return fmt.Errorf("resource definition %s: %w", object.GetName(), err)
+		if err := applyCRD(ctx, s.dyn, crd); err != nil {
+			return fmt.Errorf("resource definition %s: %w", crd.GetName(), err)
 		}
 	}
-	if len(crds) > 0 {
-		s.reset()
+	for _, crd := range crds {
+		if err := waitKnown(ctx, s, crd); err != nil {
+			return fmt.Errorf("resource definition %s: %w", crd.GetName(), err)
+		}
 	}
 	return nil
 }
 
+// chartCRDs reads the resource definitions of a chart and of the charts in it. A
+// file may have several.
+func chartCRDs(c *chart.Chart) ([]*unstructured.Unstructured, error) {
+	var crds []*unstructured.Unstructured
+	for _, file := range c.CRDObjects() {
+		decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(file.File.Data), 4096)
+		for {
+			crd := &unstructured.Unstructured{}
+			err := decoder.Decode(&crd.Object)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return nil, fmt.Errorf("reading %s of the chart: %w", file.Filename, err)
+			}
+			if crd.GetName() != "" { // else comments
+				crds = append(crds, crd)
+			}
+		}
+	}
+	return crds, nil
+}
+
+// waitKnown waits until the API server lists the kind among its own: it serves a
+// definition a moment before that.
+func waitKnown(ctx context.Context, s *session, crd *unstructured.Unstructured) error {
+	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
+	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
+	start := time.Now()
+	return cloud.Poll(ctx, func(context.Context) (bool, error) {
+		known, err := s.knows(schema.GroupKind{Group: group, Kind: kind})
+		if err == nil && !known && time.Since(start) > crdLimit {
+			err = fmt.Errorf("the API server does not list its kind after %s", crdLimit)
+		}
+		return known || err != nil, err
+	})
+}
+
 func applyCRD(ctx context.Context, dyn dynamic.Interface, wanted *unstructured.Unstructured) error {
 	crds := dyn.Resource(crdResource)
-	live, err := crds.Get(ctx, wanted.GetName(), metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err):
-		_, err = crds.Create(ctx, wanted, metav1.CreateOptions{})
-	case err == nil:
-		wanted.SetResourceVersion(live.GetResourceVersion())
-		_, err = crds.Update(ctx, wanted, metav1.UpdateOptions{})
-	}
+	// Two releases may be at it at once, see ReleaseSpec.CRDsFirst.
+	overtaken := func(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
+	err := retry.OnError(retry.DefaultBackoff, overtaken, func() error {
+		live, err := crds.Get(ctx, wanted.GetName(), metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			wanted.SetResourceVersion("")
+			_, err = crds.Create(ctx, wanted, metav1.CreateOptions{})
+		case err == nil:
+			wanted.SetResourceVersion(live.GetResourceVersion())
+			_, err = crds.Update(ctx, wanted, metav1.UpdateOptions{})
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/kube"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
@@ -29,8 +30,9 @@ type session struct {
 	helm   *action.Configuration
 	client kubernetes.Interface
 	dyn    dynamic.Interface
-	// reset makes Helm forget which kinds of object the cluster has.
-	reset func()
+	// knows makes Helm ask anew which kinds of object the cluster has, and tells
+	// whether that is among them.
+	knows func(schema.GroupKind) (bool, error)
 }
 
 // connect opens a session on a namespace. Helm's waits end with ctx and report
@@ -48,7 +50,7 @@ func connect(ctx context.Context, cluster Cluster, namespace string, p engine.Pr
 	if err != nil {
 		return nil, err
 	}
-	s := &session{helm: &action.Configuration{}, reset: getter.reset}
+	s := &session{helm: &action.Configuration{}, knows: getter.knows}
 	quiet := func(string, ...any) {}
 	if err := s.helm.Init(getter, namespace, "secret", quiet); err != nil {
 		return nil, err
@@ -95,4 +97,14 @@ func (g *clientGetter) ToRawKubeConfigLoader() clientcmd.ClientConfig {
 	return clientcmd.NewDefaultClientConfig(*clientcmdapi.NewConfig(), &clientcmd.ConfigOverrides{Context: clientcmdapi.Context{Namespace: g.namespace}})
 }
 
-func (g *clientGetter) reset() { g.mapper.Reset() }
+func (g *clientGetter) knows(kind schema.GroupKind) (bool, error) {
+	if _, err := g.mapper.RESTMapping(kind); err == nil {
+		return true, nil
+	}
+	g.mapper.Reset()
+	_, err := g.mapper.RESTMapping(kind)
+	if meta.IsNoMatchError(err) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -97,7 +97,7 @@ func (r *Release) namespaceUsed(ctx context.Context, s *session) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return count(pods.Items, unowned)+count(deployments.Items, unowned)+count(sets.Items, unowned)+len(claims.Items)+len(releases.Items) > 0, nil
+	return count(pods.Items, unowned)+count(deployments.Items, unowned)+count(sets.Items, unowned)+count(claims.Items, unclaimed)+len(releases.Items) > 0, nil
 }
 
 // object is a pointer to a Kubernetes type.
@@ -119,6 +119,10 @@ func count[T any, P object[T]](items []T, is func(metav1.Object) bool) int {
 func unowned(o metav1.Object) bool {
 	return metav1.GetControllerOf(o) == nil && o.GetDeletionTimestamp() == nil
 }
+
+// unclaimed tells that a volume claim stays when its stateful set goes
+// (persistentVolumeClaimRetentionPolicy of the set).
+func unclaimed(o metav1.Object) bool { return len(o.GetOwnerReferences()) == 0 }
 
 func (r *Release) waitNamespaceGone(ctx context.Context, s *session, p engine.Progress) error {
 	start := time.Now()

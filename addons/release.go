@@ -29,6 +29,9 @@ type ReleaseSpec struct {
 	// CRDs are the custom resource definitions, by name, that teardown removes
 	// after the release; Helm itself leaves them.
 	CRDs []string
+	// CRDsFirst is another chart whose resource definitions must be there before
+	// this one's pods start; nil if there is none.
+	CRDsFirst *ReleaseSpec
 	// Notes are remarks for the reader of a plan.
 	Notes []string
 }

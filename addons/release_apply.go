@@ -9,6 +9,7 @@ import (
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage/driver"
 
@@ -40,6 +41,9 @@ func (r *Release) Apply(ctx context.Context, p engine.Progress) error {
 	if err := r.ensureNamespace(ctx, s, p); err != nil {
 		return err
 	}
+	if err := r.crdsFirst(ctx, s, p); err != nil {
+		return err
+	}
 	if err := r.put(ctx, s, c, p); err != nil {
 		return r.failure(ctx, err)
 	}
@@ -47,6 +51,23 @@ func (r *Release) Apply(ctx context.Context, p engine.Progress) error {
 		return unreachable(r.ID(), "looking at the release", err)
 	}
 	return nil
+}
+
+// crdsFirst makes the resource definitions of the chart that this one builds on.
+func (r *Release) crdsFirst(ctx context.Context, s *session, p engine.Progress) error {
+	other := r.spec.CRDsFirst
+	if other == nil {
+		return nil
+	}
+	p("fetching the resource definitions of chart %s %s", other.Chart, other.Version)
+	c, err := r.source.Load(ctx, other.Repo, other.Chart, other.Version)
+	if err != nil {
+		return chartError(r.ID(), err)
+	}
+	if err := waitDyingCRDsGone(ctx, s.dyn, other.CRDs, p); err != nil {
+		return cloud.Wrap(r.ID(), "waiting for old resource definitions", err)
+	}
+	return cloud.Wrap(r.ID(), "making the resource definitions of chart "+other.Chart, applyCRDs(ctx, s, c))
 }
 
 func chartError(id string, err error) error {
@@ -74,6 +95,11 @@ func (r *Release) failure(ctx context.Context, err error) error {
 
 // put installs or upgrades, from whatever state an earlier run left.
 func (r *Release) put(ctx context.Context, s *session, c *chart.Chart, p engine.Progress) error {
+	// Takes the charts out of c that the values switch off, with their resource
+	// definitions. Helm does it as well.
+	if err := chartutil.ProcessDependenciesWithMerge(c, r.valuesCopy()); err != nil {
+		return err
+	}
 	rel, err := r.waitForLock(ctx, s, p)
 	if err != nil {
 		return err
@@ -158,7 +184,13 @@ func (r *Release) install(ctx context.Context, s *session, c *chart.Chart, p eng
 		return err
 	}
 	p("installing %s %s", r.spec.Chart, c.Metadata.Version)
+	// Helm skips definitions that are there, and then does not learn of their kinds:
+	// another release may have made them a moment ago, see ReleaseSpec.CRDsFirst.
+	if err := applyCRDs(ctx, s, c); err != nil {
+		return err
+	}
 	do := action.NewInstall(s.helm)
+	do.SkipCRDs = true
 	do.ReleaseName, do.Namespace = r.spec.Name, r.spec.Namespace
 	do.Wait, do.WaitForJobs, do.Timeout = true, true, readyLimit
 	do.Labels = r.ownerLabels()

@@ -72,7 +72,7 @@ func (c *helmCluster) connect(context.Context, engine.Progress) (*session, error
 			Releases: c.records, KubeClient: waitingKube{&kubefake.PrintingKubeClient{Out: io.Discard}, c},
 			Capabilities: chartutil.DefaultCapabilities.Copy(), Log: quiet,
 		},
-		client: c.client, dyn: c.dyn, reset: func() {},
+		client: c.client, dyn: c.dyn, knows: func(schema.GroupKind) (bool, error) { return true, nil },
 	}, nil
 }
 
@@ -356,7 +356,8 @@ func TestSchedulableNodes(t *testing.T) {
 }
 
 func TestUpgradeFollowsTheChartsCRDs(t *testing.T) {
-	crd := []byte("apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.demo.io}\nspec: {group: demo.io}\nstatus: {conditions: [{type: Established, status: \"True\"}]}\n")
+	// Two in a file, as those of node-feature-discovery are.
+	crd := []byte("# both\n---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: parts.demo.io}\nspec: {group: demo.io}\nstatus: {conditions: [{type: Established, status: \"True\"}]}\n---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.demo.io}\nspec: {group: demo.io}\nstatus: {conditions: [{type: Established, status: \"True\"}]}\n")
 	c := newHelmCluster()
 	s, err := c.connect(t.Context(), quiet)
 	if err != nil {
@@ -369,8 +370,10 @@ func TestUpgradeFollowsTheChartsCRDs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.dyn.Resource(crdResource).Get(t.Context(), "things.demo.io", metav1.GetOptions{}); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"things.demo.io", "parts.demo.io"} {
+		if _, err := c.dyn.Resource(crdResource).Get(t.Context(), name, metav1.GetOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := deleteCRDs(t.Context(), c.dyn, []string{"things.demo.io", "absent.demo.io"}); err != nil {
 		t.Fatal(err)

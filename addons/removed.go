@@ -180,6 +180,9 @@ func NewRemovedRelease(cluster Cluster, id string, name ReleaseName) *Release {
 	if name == (ReleaseName{GPUOperatorNamespace, gpuOperatorName}) {
 		spec.CRDs = gpuOperatorCRDs()
 	}
+	if name == (ReleaseName{MonitoringNamespace, prometheusStackName}) {
+		spec.CRDs = prometheusCRDs()
+	}
 	r := NewRelease(cluster, ChartSource{}, spec)
 	r.id, r.unwanted = id, true
 	return r

@@ -19,6 +19,7 @@ func validateAddons(d *document, b *Blueprint) {
 	if a.CertManager != nil {
 		validateChartVersion(d, "addons.certManager.version", a.CertManager.Version)
 	}
+	validateMonitoring(d, b)
 	validateCharts(d, a.Charts)
 }
 
@@ -48,6 +49,8 @@ func validateEKSAddons(d *document, a Addons) {
 		d.errorf(path, "leave it on, or switch ebsCSIDriver off too", "ebsCSIDriver gets its IAM role from podIdentityAgent, which is off")
 	case a.ClusterAutoscaler != nil:
 		d.errorf(path, "leave it on, or remove clusterAutoscaler", "clusterAutoscaler gets its IAM role from podIdentityAgent, which is off")
+	case a.ContainerLogs != nil:
+		d.errorf(path, "leave it on, or remove containerLogs", "containerLogs gets its IAM role from podIdentityAgent, which is off")
 	}
 }
 
@@ -63,7 +66,8 @@ func validateChartVersion(d *document, path, version string) {
 func validateCharts(d *document, charts []Chart) {
 	// Where aicluster's own releases are, a second one of the name would replace them.
 	line := map[string]int{}
-	own := map[string]string{"gpu-operator": "gpuOperator", "ingress-nginx": "ingressNginx", "cluster-autoscaler": "clusterAutoscaler"}
+	own := map[string]string{"gpu-operator": "gpuOperator", "ingress-nginx": "ingressNginx", "cluster-autoscaler": "clusterAutoscaler",
+		"kube-prometheus-stack": "kubePrometheusStack", "prometheus-adapter": "kubePrometheusStack", "aws-for-fluent-bit": "containerLogs"}
 	for i, c := range charts {
 		at := item("addons.charts", i)
 		id := c.Namespace + "/" + c.Name

@@ -85,6 +85,7 @@ func (s *builder) build(ctx context.Context) (*stack, error) {
 		s.addEKSAddons,
 		s.addFileSystem,
 		s.addReleases,
+		s.addMonitoring,
 		s.addIngress,
 		s.addRemovedAddons,
 		s.addRemovedReleases,

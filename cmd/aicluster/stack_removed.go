@@ -110,6 +110,7 @@ func (s *builder) addRemovedReleases(ctx context.Context) error {
 		s.goBefore(autoscaler, role)
 		s.add(autoscaler, role)
 	}
+	logs := s.removedContainerLogs()
 	for _, name := range live {
 		if slices.ContainsFunc(wanted, func(r *addons.Release) bool { return r.Name() == name }) {
 			continue
@@ -121,6 +122,9 @@ func (s *builder) addRemovedReleases(ctx context.Context) error {
 		r := addons.NewRemovedRelease(s.cluster, id, name)
 		if autoscaler != nil && name.Namespace == addons.AutoscalerNamespace && name.Name == addons.AutoscalerServiceAccount {
 			s.goBefore(r, autoscaler)
+		}
+		if logs != nil && name.Namespace == addons.LogsNamespace && name.Name == addons.LogsServiceAccount {
+			s.goBefore(r, logs)
 		}
 		for _, w := range wanted { // the same release, in another namespace now
 			if w.Name().Name == name.Name && !s.options.teardown {
@@ -172,6 +176,7 @@ func lostBlueprint(name, region string) *blueprints.Blueprint {
 		Metadata: blueprints.Metadata{Name: name, Region: region},
 		Addons: blueprints.Addons{
 			GPUOperator: &blueprints.Release{}, IngressNginx: &blueprints.Release{}, ClusterAutoscaler: &blueprints.Release{},
+			KubePrometheusStack: &blueprints.Release{}, ContainerLogs: &blueprints.ContainerLogs{},
 		},
 	}
 	b.Defaults()

@@ -47,6 +47,7 @@ type logsCalls struct {
 	deleteLogGroup      op[cloudwatchlogs.DeleteLogGroupInput, cloudwatchlogs.DeleteLogGroupOutput, cloudwatchlogs.Options]
 	describeLogGroups   op[cloudwatchlogs.DescribeLogGroupsInput, cloudwatchlogs.DescribeLogGroupsOutput, cloudwatchlogs.Options]
 	listTagsForResource op[cloudwatchlogs.ListTagsForResourceInput, cloudwatchlogs.ListTagsForResourceOutput, cloudwatchlogs.Options]
+	putRetentionPolicy  op[cloudwatchlogs.PutRetentionPolicyInput, cloudwatchlogs.PutRetentionPolicyOutput, cloudwatchlogs.Options]
 	tagResource         op[cloudwatchlogs.TagResourceInput, cloudwatchlogs.TagResourceOutput, cloudwatchlogs.Options]
 }
 
@@ -56,6 +57,7 @@ func newLogsCalls(c *cloudwatchlogs.Client) *logsCalls {
 		deleteLogGroup:      c.DeleteLogGroup,
 		describeLogGroups:   c.DescribeLogGroups,
 		listTagsForResource: c.ListTagsForResource,
+		putRetentionPolicy:  c.PutRetentionPolicy,
 		tagResource:         c.TagResource,
 	}
 }
@@ -74,6 +76,10 @@ func (c *logsCalls) DescribeLogGroups(ctx context.Context, in *cloudwatchlogs.De
 
 func (c *logsCalls) ListTagsForResource(ctx context.Context, in *cloudwatchlogs.ListTagsForResourceInput, o ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.ListTagsForResourceOutput, error) {
 	return c.listTagsForResource(ctx, in, o...)
+}
+
+func (c *logsCalls) PutRetentionPolicy(ctx context.Context, in *cloudwatchlogs.PutRetentionPolicyInput, o ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.PutRetentionPolicyOutput, error) {
+	return c.putRetentionPolicy(ctx, in, o...)
 }
 
 func (c *logsCalls) TagResource(ctx context.Context, in *cloudwatchlogs.TagResourceInput, o ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.TagResourceOutput, error) {

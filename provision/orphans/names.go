@@ -74,10 +74,21 @@ func (s *Search) scalingGroups(ctx context.Context) ([]Thing, error) {
 	return found, nil
 }
 
-// logGroups finds where EKS writes a control plane's logs. It makes the group
-// anew, without a tag, when lines come late.
+// logGroups finds where EKS writes a control plane's logs, and Fluent Bit those of
+// containers. EKS makes its group anew, without a tag, when lines come late.
 func (s *Search) logGroups(ctx context.Context) ([]Thing, error) {
-	name := "/aws/eks/" + s.Cluster + "/cluster"
+	var found []Thing
+	for _, name := range []string{"/aws/eks/" + s.Cluster + "/cluster", "/aws/containerinsights/" + s.Cluster + "/application"} {
+		groups, err := s.logGroup(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, groups...)
+	}
+	return found, nil
+}
+
+func (s *Search) logGroup(ctx context.Context, name string) ([]Thing, error) {
 	pages := cloudwatchlogs.NewDescribeLogGroupsPaginator(s.Logs, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &name})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -96,7 +107,7 @@ func (s *Search) logGroups(ctx context.Context) ([]Thing, error) {
 
 // roleSuffixes end the names of the roles that are made for a cluster; roleOfService
 // is in that of a service's role.
-var roleSuffixes = []string{"-cluster", "-nodes", "-ebs-csi", "-efs-csi", "-cluster-autoscaler"}
+var roleSuffixes = []string{"-cluster", "-nodes", "-ebs-csi", "-efs-csi", "-cluster-autoscaler", "-container-logs"}
 
 const roleOfService = "-serving-"
 

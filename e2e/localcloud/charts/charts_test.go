@@ -38,6 +38,7 @@ func TestWrite(t *testing.T) {
 	}
 	versions := map[string]string{
 		"gpu-operator": "v26.7.0", "ingress-nginx": "4.15.1", "cluster-autoscaler": "9.59.0", "podinfo": "1.0.0",
+		"kube-prometheus-stack": "88.5.3", "prometheus-adapter": "5.3.0", "aws-for-fluent-bit": "0.2.0",
 	}
 	for name, version := range versions {
 		entries := idx.Entries[name]
@@ -111,6 +112,23 @@ func TestRendered(t *testing.T) {
 		{"gpu-operator", "gpu-operator",
 			`{operator: {cleanupCRD: true}, nfd: {nodefeaturerules: true}, driver: {nvidiaDriverCRD: {enabled: true}}}`,
 			[]string{"Job/gpu-operator-cleanup-crd", "NodeFeatureRule/nvidia-kernel-modules", "NVIDIADriver/default"}, nil},
+		{"kube-prometheus-stack", "kube-prometheus-stack", ``,
+			[]string{"Deployment/kube-prometheus-stack-operator", "Prometheus/kube-prometheus-stack-prometheus", "Alertmanager/kube-prometheus-stack-alertmanager",
+				"Service/kube-prometheus-stack-prometheus", "Deployment/kube-prometheus-stack-grafana", "Secret/kube-prometheus-stack-grafana",
+				"DaemonSet/kube-prometheus-stack-prometheus-node-exporter", "Deployment/kube-prometheus-stack-kube-state-metrics",
+				"ServiceMonitor/kube-prometheus-stack-kube-etcd", "Service/kube-prometheus-stack-kube-proxy", "Job/kube-prometheus-stack-admission-create",
+				"CustomResourceDefinition/prometheuses.monitoring.coreos.com", "CustomResourceDefinition/scrapeconfigs.monitoring.coreos.com"},
+			[]string{"List/", "PrometheusRule/kube-prometheus-stack-aicluster"}},
+		{"kube-prometheus-stack", "kube-prometheus-stack",
+			`{kubeEtcd: {enabled: false}, kubeProxy: {enabled: false}, prometheusOperator: {admissionWebhooks: {enabled: false}},
+			  additionalPrometheusRulesMap: {mine: {groups: [{name: g, rules: []}]}}, extraManifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: board}}]}`,
+			[]string{"PrometheusRule/kube-prometheus-stack-mine", "ConfigMap/board", "ServiceMonitor/kube-prometheus-stack-kubelet"},
+			[]string{"ServiceMonitor/kube-prometheus-stack-kube-etcd", "Service/kube-prometheus-stack-kube-proxy", "Job/kube-prometheus-stack-admission-create"}},
+		{"prometheus-adapter", "prometheus-adapter", ``,
+			[]string{"APIService/v1beta1.custom.metrics.k8s.io", "Deployment/prometheus-adapter", "ConfigMap/prometheus-adapter", "Service/prometheus-adapter"}, nil},
+		{"prometheus-adapter", "prometheus-adapter", `{rules: {default: false}}`, nil, []string{"APIService/v1beta1.custom.metrics.k8s.io"}},
+		{"aws-for-fluent-bit", "aws-for-fluent-bit", ``,
+			[]string{"DaemonSet/aws-for-fluent-bit", "ServiceAccount/aws-for-fluent-bit", "ConfigMap/aws-for-fluent-bit", "ClusterRole/aws-for-fluent-bit"}, nil},
 	} {
 		objects := render(t, test.chart, test.release, test.values)
 		for _, want := range test.want {
@@ -243,6 +261,7 @@ func renderTree(t *testing.T, files map[string][]byte, root, release string, giv
 			}
 			return strings.TrimSuffix(string(out), "\n")
 		},
+		"lookup": func(string, string, string, string) map[string]any { return nil }, // nothing is there yet
 		"include": func(name string, data any) (string, error) {
 			var out strings.Builder
 			err := set.ExecuteTemplate(&out, name, data)
