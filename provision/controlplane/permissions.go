@@ -48,7 +48,7 @@ func (a *AccessEntry) Permissions(s cloud.Site) []cloud.Permission {
 // a group of an earlier time is still looked for and deleted.
 func (l *LogGroup) Permissions(s cloud.Site) []cloud.Permission {
 	group := s.ARN("logs", "log-group:"+l.name())
-	p := cloud.Permission{Sid: "RemoveLogGroup", Resources: []string{group, group + ":*"}, Actions: []string{"logs:ListTagsForResource", "logs:DeleteLogGroup"}}
+	p := cloud.Permission{Sid: "RemoveLogGroup", Resources: []string{group + "*"}, Actions: []string{"logs:ListTagsForResource", "logs:DeleteLogGroup"}}
 	if l.wanted {
 		p.Sid, p.Actions = "MakeLogGroup", append(p.Actions, "logs:CreateLogGroup", "logs:TagResource")
 	}
