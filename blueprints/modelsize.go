@@ -46,6 +46,18 @@ func SizeOf(files map[string]int64) ModelSize {
 	return s
 }
 
+// SizeOfModel measures the folder of a model of the blueprint; zero if there is none.
+func (b *Blueprint) SizeOfModel(name string) ModelSize {
+	if b.Models != nil {
+		for _, seed := range b.Models.Seed {
+			if seed.Name == name {
+				return b.size(seed)
+			}
+		}
+	}
+	return ModelSize{}
+}
+
 // size measures a seed's folder; zero if it cannot be read, or not in a moment.
 func (b *Blueprint) size(seed Seed) ModelSize {
 	const most = 10_000 // files; a model has some dozens

@@ -2,6 +2,7 @@ package serving
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -59,4 +60,17 @@ func YAML(objects []Object) ([]byte, error) {
 		fmt.Fprintf(&out, "---\n%s", text)
 	}
 	return out.Bytes(), nil
+}
+
+// List writes objects as one JSON document, which kubectl takes.
+func List(objects []Object) ([]byte, error) {
+	items := make([]any, 0, len(objects))
+	for _, o := range objects {
+		u, err := wire(o)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, u.Object)
+	}
+	return json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": items})
 }

@@ -52,6 +52,7 @@ func newApp(stdin, stdout, stderr *os.File) *app {
 			a.kubeconfigCommand(),
 			a.tokenCommand(),
 			a.teardownCommand(),
+			a.renderCommand(),
 			a.iamPolicyCommand(),
 			a.schemaCommand(),
 			a.completionCommand(),
@@ -168,13 +169,14 @@ func (a *app) clients(ctx context.Context, region string) (*cloud.Clients, cloud
 
 // fileArg is the one positional argument that most commands take.
 func fileArg(ctx *cli.Context) (string, error) {
+	name := strings.TrimPrefix(ctx.Command.HelpName, "aicluster ") // with its parent's: "models push"
 	switch ctx.NArg() {
 	case 1:
 		return ctx.Args().First(), nil
 	case 0:
-		return "", commandLine("%s needs a blueprint file: aicluster %s FILE", ctx.Command.Name, ctx.Command.Name)
+		return "", commandLine("%s needs a blueprint file: aicluster %s FILE", name, name)
 	}
-	return "", commandLine("%s takes one blueprint file, not %d arguments", ctx.Command.Name, ctx.NArg())
+	return "", commandLine("%s takes one blueprint file, not %d arguments", name, ctx.NArg())
 }
 
 // interspersed moves flags before arguments, as kubectl and helm accept them
