@@ -11,6 +11,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
 	"aicluster/provision/cloud"
@@ -95,7 +98,15 @@ func (w *Workloads) Delete(ctx context.Context, p engine.Progress) error {
 	if err != nil {
 		return err
 	}
-	return removeWorkloads(ctx, client, w.ID(), p)
+	config, err := w.cluster.RESTConfig()
+	if err != nil {
+		return cloud.Wrap(w.ID(), "connecting to the cluster", err)
+	}
+	dyn, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return cloud.Wrap(w.ID(), "connecting to the cluster", err)
+	}
+	return removeWorkloads(ctx, client, dyn, w.ID(), p)
 }
 
 func (w *Workloads) client() (kubernetes.Interface, error) {
@@ -154,11 +165,11 @@ func ours(o metav1.Object) bool {
 	return o.GetLabels()["app.kubernetes.io/managed-by"] == "aicluster" && o.GetLabels()[cloud.TagCluster] != ""
 }
 
-func removeWorkloads(ctx context.Context, client kubernetes.Interface, id string, p engine.Progress) error {
+func removeWorkloads(ctx context.Context, client kubernetes.Interface, dyn dynamic.Interface, id string, p engine.Progress) error {
 	if err := deleteBudgets(ctx, client); err != nil {
 		return cloud.Wrap(id, "deleting the disruption budgets", err)
 	}
-	if err := deleteClaims(ctx, client); err != nil {
+	if err := deleteClaims(ctx, client, dyn); err != nil {
 		return cloud.Wrap(id, "deleting the volume claims", err)
 	}
 	if err := deleteLoadBalancers(ctx, client, serviceSelector{}, p); err != nil {
@@ -183,7 +194,7 @@ func deleteBudgets(ctx context.Context, client kubernetes.Interface) error {
 // deleteClaims deletes every volume claim but those of services, and the pods that
 // hold one; a pod that its controller makes anew is not scheduled on a claim that is
 // going. Sets that would make the claims anew go first.
-func deleteClaims(ctx context.Context, client kubernetes.Interface) error {
+func deleteClaims(ctx context.Context, client kubernetes.Interface, dyn dynamic.Interface) error {
 	sets, err := client.AppsV1().StatefulSets("").List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
@@ -191,6 +202,9 @@ func deleteClaims(ctx context.Context, client kubernetes.Interface) error {
 	for _, s := range sets.Items {
 		if !makesClaims(&s) {
 			continue
+		}
+		if err := deleteController(ctx, client.Discovery(), dyn, &s); err != nil {
+			return fmt.Errorf("what keeps stateful set %s/%s: %w", s.Namespace, s.Name, err)
 		}
 		if err := client.AppsV1().StatefulSets(s.Namespace).Delete(ctx, s.Name, metav1.DeleteOptions{}); ignoreNotFound(err) != nil {
 			return fmt.Errorf("stateful set %s/%s: %w", s.Namespace, s.Name, err)
@@ -219,6 +233,30 @@ func deleteClaims(ctx context.Context, client kubernetes.Interface) error {
 		}
 		if err := client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{}); ignoreNotFound(err) != nil {
 			return fmt.Errorf("pod %s/%s: %w", pod.Namespace, pod.Name, err)
+		}
+	}
+	return nil
+}
+
+// deleteController deletes the object that an operator keeps a set for, such as a
+// Prometheus: the operator would make the set anew, and the set its claims.
+func deleteController(ctx context.Context, kinds discovery.DiscoveryInterface, dyn dynamic.Interface, s *appsv1.StatefulSet) error {
+	owner := metav1.GetControllerOf(s)
+	if owner == nil {
+		return nil
+	}
+	version, err := schema.ParseGroupVersion(owner.APIVersion)
+	if err != nil {
+		return err
+	}
+	known, err := kinds.ServerResourcesForGroupVersion(owner.APIVersion)
+	if err != nil {
+		return ignoreNotFound(err) // its kind is gone, and it with that
+	}
+	for _, r := range known.APIResources {
+		if r.Kind == owner.Kind && !strings.Contains(r.Name, "/") {
+			err := dyn.Resource(version.WithResource(r.Name)).Namespace(s.Namespace).Delete(ctx, owner.Name, metav1.DeleteOptions{})
+			return ignoreNotFound(err)
 		}
 	}
 	return nil

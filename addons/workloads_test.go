@@ -9,7 +9,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	dynfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
 )
@@ -19,13 +22,18 @@ func named(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name,
 func TestRemoveWorkloads(t *testing.T) {
 	claims := []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}}}
 	deleted, retained := corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRetain
+	// An operator would make this set anew.
+	database := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "db.io/v1", "kind": "Database", "metadata": map[string]any{"name": "db", "namespace": "team"}}}
+	dyn := dynfake.NewSimpleDynamicClient(runtime.NewScheme(), database)
+	kept := named("db")
+	kept.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(database, database.GroupVersionKind())}
 	client := fake.NewClientset(
 		&corev1.Service{ObjectMeta: named("vllm"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer}},
 		&corev1.Service{ObjectMeta: named("inner"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP}},
 		&corev1.PersistentVolumeClaim{ObjectMeta: named("data")},
 		&corev1.Pod{ObjectMeta: named("db-0"), Spec: corev1.PodSpec{Volumes: claims}},
 		&corev1.Pod{ObjectMeta: named("web")},
-		&appsv1.StatefulSet{ObjectMeta: named("db"), Spec: appsv1.StatefulSetSpec{VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{}}}},
+		&appsv1.StatefulSet{ObjectMeta: kept, Spec: appsv1.StatefulSetSpec{VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{}}}},
 		&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-data"}, Spec: corev1.PersistentVolumeSpec{PersistentVolumeReclaimPolicy: deleted}},
 		&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-kept"}, Spec: corev1.PersistentVolumeSpec{PersistentVolumeReclaimPolicy: retained}},
 	)
@@ -39,6 +47,7 @@ func TestRemoveWorkloads(t *testing.T) {
 	client.PrependReactor("delete", "persistentvolumeclaims", func(k8stesting.Action) (bool, runtime.Object, error) {
 		return false, nil, client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("persistentvolumes"), "", "pv-data")
 	})
+	client.Resources = append(client.Resources, &metav1.APIResourceList{GroupVersion: "db.io/v1", APIResources: []metav1.APIResource{{Name: "databases/status", Kind: "Database"}, {Name: "databases", Kind: "Database"}}})
 	found, err := findWorkloads(t.Context(), client, "workloads/demo")
 	if err != nil {
 		t.Fatal(err)
@@ -46,8 +55,11 @@ func TestRemoveWorkloads(t *testing.T) {
 	if got := found.String(); got != "load balancers of team/vllm; volumes of team/data; disruption budgets team/always" {
 		t.Errorf("found %s", got)
 	}
-	if err := removeWorkloads(t.Context(), client, "workloads/demo", quiet); err != nil {
+	if err := removeWorkloads(t.Context(), client, dyn, "workloads/demo", quiet); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := dyn.Resource(schema.GroupVersionResource{Group: "db.io", Version: "v1", Resource: "databases"}).Namespace("team").Get(t.Context(), "db", metav1.GetOptions{}); err == nil {
+		t.Error("what an operator keeps the set for is still there")
 	}
 	var left []string
 	services, _ := client.CoreV1().Services("team").List(t.Context(), metav1.ListOptions{})

@@ -76,6 +76,7 @@ func runScripts(t *testing.T, dir string, variables []string, rows *table) {
 			"policy":     cmdPolicy,
 			"protect":    cmdProtect,
 			"pvc":        cmdPVC,
+			"raw":        cmdRaw,
 			"release":    cmdRelease,
 			"service":    cmdService,
 			"settled":    cmdSettled,

@@ -94,6 +94,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("GPU nodes: %w", err)
 	}
+	prometheus, err := newPrometheusOperator(client, dyn, factory)
+	if err != nil {
+		return fmt.Errorf("Prometheus operator: %w", err)
+	}
 	hooks, err := newHooks(o, client, factory)
 	if err != nil {
 		return fmt.Errorf("hooks: %w", err)
@@ -126,6 +130,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	group.Go(func() error { operator.run(ctx); return ctx.Err() })
 	group.Go(func() error { nodes.run(ctx); return ctx.Err() })
+	group.Go(func() error { prometheus.run(ctx); return ctx.Err() })
 	group.Go(func() error { hooks.run(ctx); return ctx.Err() })
 	group.Go(func() error { disks.run(ctx); return ctx.Err() })
 	return group.Wait()

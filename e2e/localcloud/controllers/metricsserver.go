@@ -8,7 +8,6 @@ import (
 	"hash/fnv"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -51,16 +50,11 @@ func (m *metricsServer) Servers(_ *corev1.Pod, c *corev1.Container) map[int32]tr
 // apiServer is what an aggregated API server listens on, if the container's image
 // has that name: its --secure-port, with a certificate of its own.
 func apiServer(c *corev1.Container, image string, port int32, h http.Handler) map[int32]traffic.Server {
-	name, _, _ := strings.Cut(c.Image[strings.LastIndexByte(c.Image, '/')+1:], ":")
-	if name != image {
+	if imageName(c.Image) != image {
 		return nil
 	}
-	for _, arg := range c.Args {
-		if value, ok := strings.CutPrefix(arg, "--secure-port="); ok {
-			if n, err := strconv.ParseInt(value, 10, 32); err == nil {
-				port = int32(n)
-			}
-		}
+	if n, err := strconv.ParseInt(argument(c.Args, "--secure-port="), 10, 32); err == nil {
+		port = int32(n)
 	}
 	cert, err := traffic.SelfSigned(pkix.Name{CommonName: image}, "localhost")
 	if err != nil {

@@ -213,6 +213,9 @@ func (g *gpuOperator) reconcile(ctx context.Context, policy *unstructured.Unstru
 			notReady = append(notReady, o.state)
 		}
 	}
+	if err := g.dcgmMonitor(ctx, policy); err != nil {
+		return 0, err
+	}
 	switch {
 	case len(notReady) > 0:
 		err := g.report(ctx, policy, policyStatus{state: "notReady", reason: "OperandNotReady",
