@@ -247,3 +247,21 @@ func issueHint(code string) string {
 	}
 	return "mend the cause and run 'aicluster up' again"
 }
+
+// Failure is why the pool lacks nodes right now, in AWS's words and with what to do
+// about it; nil if it lacks none, or if AWS has not said why. It goes by the last
+// Observe. Unlike a wait it does not give AWS time to heal.
+func (g *NodeGroup) Failure(ctx context.Context) error {
+	if g.live == nil {
+		return nil
+	}
+	w := &watch{group: g}
+	f, err := w.fault(ctx)
+	if err != nil {
+		return cloud.Wrap(g.ID(), "reading its scaling activities", err)
+	}
+	if f == nil {
+		return nil
+	}
+	return w.failure(f)
+}

@@ -47,6 +47,7 @@ func newApp(stdin, stdout, stderr *os.File) *app {
 			a.diffCommand(),
 			a.upCommand(),
 			a.statusCommand(),
+			a.doctorCommand(),
 			a.verifyCommand(),
 			a.modelsCommand(),
 			a.kubeconfigCommand(),

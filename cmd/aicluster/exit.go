@@ -13,7 +13,7 @@ import (
 // The exit codes of aicluster. docs/guide.md repeats this table.
 const (
 	exitOK          = 0   // done; diff: nothing differs
-	exitDiffers     = 1   // diff: something differs; status --orphans: there are some
+	exitDiffers     = 1   // diff: something differs; status --orphans: there are some; doctor: it found something
 	exitUsage       = 2   // wrong command line or blueprint, or a change that is refused; nothing was touched
 	exitFailed      = 3   // AWS, Kubernetes or the machine refused something
 	exitVerify      = 4   // the GPUs are not what they should be
@@ -27,6 +27,8 @@ var (
 	errDiffers     = errors.New("live state and blueprint differ")
 	errOrphans     = errors.New("there are orphans")
 	errNotSearched = errors.New("not everything could be searched")
+	errFindings    = errors.New("something is wrong")
+	errNotExamined = errors.New("not everything could be examined")
 	errNotVerified = errors.New("the GPUs are not what they should be")
 	errLeft        = errors.New("teardown left something behind")
 )
@@ -63,7 +65,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errDiffers), errors.Is(err, errOrphans):
+	case errors.Is(err, errDiffers), errors.Is(err, errOrphans), errors.Is(err, errFindings):
 		return exitDiffers
 	case errors.As(err, &usage), errors.As(err, &problems), errors.As(err, &refused):
 		return exitUsage

@@ -302,3 +302,15 @@ func (c *Cluster) tagDifferences() []difference {
 	}
 	return out
 }
+
+// Issues is what EKS says is wrong with the cluster: its code and words.
+func (c *Cluster) Issues() []string {
+	if c.live == nil {
+		return nil
+	}
+	var out []string
+	for _, issue := range clusterIssues(c.live) {
+		out = append(out, string(issue.Code)+": "+aws.ToString(issue.Message))
+	}
+	return out
+}

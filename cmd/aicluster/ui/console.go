@@ -18,6 +18,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -158,4 +159,30 @@ func Dollars(perHour float64) string {
 		return fmt.Sprintf("$%.1g/h", perHour)
 	}
 	return fmt.Sprintf("$%.2f/h", perHour)
+}
+
+// Wrapped breaks text into lines that fit the terminal after indent columns. What
+// goes into a pipe or a file stays one line, for grep.
+func (c *Console) Wrapped(text string, indent int) string {
+	room := c.Width - indent
+	if !c.Terminal || room < 20 {
+		return text
+	}
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+1+n > room:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
 }
