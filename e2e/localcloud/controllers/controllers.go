@@ -24,6 +24,7 @@ import (
 	cloudprovider "k8s.io/cloud-provider"
 
 	"aicluster/e2e/localcloud/clock"
+	"aicluster/e2e/localcloud/kube"
 	"aicluster/e2e/localcloud/traffic"
 )
 
@@ -51,6 +52,10 @@ type Options struct {
 	// HookFails tells what is wrong with a hook of a Helm release, such as
 	// pre-delete: that it fails, or that it never ends. Nil means nothing.
 	HookFails func(release, hook string) (fails, hangs bool)
+
+	// PodTrouble tells what a pod's kubelet is to meet, if anything. It is asked again
+	// and again. Nil means nothing.
+	PodTrouble func(namespace, pod string) (kube.Trouble, bool)
 }
 
 // Facts are what software on a node finds there.
@@ -102,6 +107,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("hooks: %w", err)
 	}
+	wrongs, err := newTroubles(o, client, factory)
+	if err != nil {
+		return fmt.Errorf("troubles: %w", err)
+	}
 	disks, err := newVolumes(o, client, factory)
 	if err != nil {
 		return fmt.Errorf("volumes: %w", err)
@@ -132,6 +141,7 @@ func Run(ctx context.Context, o Options) error {
 	group.Go(func() error { nodes.run(ctx); return ctx.Err() })
 	group.Go(func() error { prometheus.run(ctx); return ctx.Err() })
 	group.Go(func() error { hooks.run(ctx); return ctx.Err() })
+	group.Go(func() error { wrongs.run(ctx); return ctx.Err() })
 	group.Go(func() error { disks.run(ctx); return ctx.Err() })
 	return group.Wait()
 }

@@ -104,6 +104,10 @@ func (s *Service) startPlane(ctx context.Context, c *cluster) error {
 	options := controllers.Options{
 		Config: plane.Admin(), Clock: s.clock, Cluster: c.key.name, Network: c.network,
 		HookFails: s.opts.Faults.HookFails,
+		PodTrouble: func(namespace, pod string) (kube.Trouble, bool) {
+			f, ok := s.opts.Faults.OfPod(c.key.name, namespace, pod)
+			return kube.Trouble{Kind: string(f.Kind), Container: f.Container, Answers: f.Answers, Message: f.Message}, ok
+		},
 		NodeFacts: func(node string) (controllers.Facts, bool) { return s.nodeFacts(c, node) },
 	}
 	if s.opts.SDK != nil {

@@ -28,6 +28,7 @@ import (
 	"aicluster/e2e/localcloud/autoscaling"
 	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/ec2"
+	"aicluster/e2e/localcloud/faults"
 	"aicluster/e2e/localcloud/iam"
 	"aicluster/e2e/localcloud/kube"
 	"aicluster/e2e/localcloud/wire"
@@ -76,6 +77,8 @@ type Faults interface {
 	BadAMI(amiType, releaseVersion, instanceID string) string
 	// HookFails tells whether a Helm release's hook fails, or never ends.
 	HookFails(release, hook string) (fails, hangs bool)
+	// OfPod is what is wrong with a pod's container, if anything is.
+	OfPod(cluster, namespace, pod string) (faults.Fault, bool)
 	// Quota is what the account has of a quota of EKS, if that is not AWS's default.
 	Quota(region, code string) (limit int, ok bool)
 }
@@ -83,10 +86,13 @@ type Faults interface {
 // noFaults is a cloud in which nothing goes wrong.
 type noFaults struct{}
 
-func (noFaults) HealthyGPUs(_, _ string, gpus int) int     { return gpus }
-func (noFaults) NeverJoins(string, string, string) bool    { return false }
-func (noFaults) BadAMI(string, string, string) string      { return "" }
-func (noFaults) HookFails(string, string) (bool, bool)     { return false, false }
+func (noFaults) HealthyGPUs(_, _ string, gpus int) int  { return gpus }
+func (noFaults) NeverJoins(string, string, string) bool { return false }
+func (noFaults) BadAMI(string, string, string) string   { return "" }
+func (noFaults) HookFails(string, string) (bool, bool)  { return false, false }
+func (noFaults) OfPod(string, string, string) (faults.Fault, bool) {
+	return faults.Fault{}, false
+}
 func (noFaults) Quota(string, string) (limit int, ok bool) { return 0, false }
 
 // LogGroups is what EKS needs of CloudWatch Logs.

@@ -78,3 +78,16 @@ func (l *List) Interrupts(name, cluster, nodeGroup, instanceID string) bool {
 	})
 	return ok
 }
+
+// OfPod is what is wrong with a pod's container, if anything is.
+func (l *List) OfPod(cluster, namespace, pod string) (Fault, bool) {
+	for _, kind := range []Kind{ImagePull, Crash, OOM} {
+		f, ok := l.find(kind, namespace+"/"+pod, func(f *Fault) bool {
+			return matches(f.Cluster, cluster) && matches(f.Namespace, namespace) && matches(f.Pod, pod)
+		})
+		if ok {
+			return f, true
+		}
+	}
+	return Fault{}, false
+}

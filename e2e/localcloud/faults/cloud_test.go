@@ -49,3 +49,24 @@ func TestChanges(t *testing.T) {
 	l.Clear()
 	check(2, 0, 0)
 }
+
+// A fault of pods strikes those that it names, each once, until it is lifted.
+func TestPodFaults(t *testing.T) {
+	l := New(clock.New(1), nil)
+	l.Add(Fault{Name: "a", Kind: Crash, Pod: "llama-*", Namespace: "ai-serving", Message: "boom"}, Fault{Kind: ImagePull, Pod: "web-*"})
+	for _, tt := range []struct {
+		namespace, pod string
+		want           Kind
+	}{{"ai-serving", "llama-5c9f-x", Crash}, {"default", "llama-5c9f-x", ""}, {"default", "web-1", ImagePull}, {"ai-serving", "llama-5c9f-x", Crash}} {
+		if f, _ := l.OfPod("demo", tt.namespace, tt.pod); f.Kind != tt.want {
+			t.Errorf("%s/%s: %q, want %q", tt.namespace, tt.pod, f.Kind, tt.want)
+		}
+	}
+	if n := l.report()[0]["struck"]; n != 1 {
+		t.Errorf("struck %v pods", n)
+	}
+	l.Lift("a")
+	if _, ok := l.OfPod("demo", "ai-serving", "llama-5c9f-x"); ok {
+		t.Error("it was not lifted")
+	}
+}

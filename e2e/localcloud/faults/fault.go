@@ -35,6 +35,13 @@ const (
 	IAMLate          Kind = "iamLate"          // what is new in IAM takes longer to be known
 )
 
+// The kinds that are about a pod's container.
+const (
+	ImagePull Kind = "imagePull" // its image cannot be had
+	Crash     Kind = "crash"     // it ends with exit code 1 whenever it was started
+	OOM       Kind = "oom"       // the kernel ends it whenever it was started
+)
+
 // Fault is one thing that goes wrong. Which of the members count depends on its
 // kind. Names may be patterns as in [path.Match]; an empty one is all.
 type Fault struct {
@@ -75,6 +82,10 @@ type Fault struct {
 	Release, Hook string // patterns: of a Helm release, of a kind such as pre-delete
 	Hangs         bool   // rather than fails
 
+	Namespace, Pod string // patterns
+	Container      string // its name; the pod's first if left out
+	Answers        string // what the registry says: notFound, denied or tooMany
+
 	After time.Duration // in AWS's time, since the fault is there
 	Times float64
 }
@@ -83,6 +94,13 @@ type Fault struct {
 const (
 	DevicePlugin = "devicePlugin" // NVIDIA's device plugin crashes (awslabs/amazon-eks-ami#2790)
 	Kubelet      = "kubelet"      // the node never becomes Ready
+)
+
+// What a registry may answer to an [ImagePull].
+const (
+	NotFound = "notFound"
+	Denied   = "denied"
+	TooMany  = "tooMany"
 )
 
 // before tells whether the fault strikes a call before it is carried out.

@@ -48,6 +48,10 @@ func keys() []key {
 		{"release", func(f *Fault) any { return &f.Release }, func(f *Fault) error { return pattern(f.Release) }},
 		{"hook", func(f *Fault) any { return &f.Hook }, func(f *Fault) error { return pattern(f.Hook) }},
 		{"hangs", func(f *Fault) any { return &f.Hangs }, nil},
+		{"namespace", func(f *Fault) any { return &f.Namespace }, func(f *Fault) error { return pattern(f.Namespace) }},
+		{"pod", func(f *Fault) any { return &f.Pod }, func(f *Fault) error { return pattern(f.Pod) }},
+		{"container", func(f *Fault) any { return &f.Container }, nil},
+		{"answers", func(f *Fault) any { return &f.Answers }, func(f *Fault) error { return oneOf(f.Answers, NotFound, Denied, TooMany) }},
 		{"after", func(f *Fault) any { return &f.After }, func(f *Fault) error { return atLeast(int(f.After), 0) }},
 		{"times", func(f *Fault) any { return &f.Times }, func(f *Fault) error { return atLeast(int(f.Times), 1) }},
 	}
@@ -62,6 +66,8 @@ type kind struct {
 }
 
 const ofCalls = "service operation mutating skip count"
+
+const ofPods = "cluster namespace pod container"
 
 func kinds() []kind {
 	return []kind{
@@ -78,6 +84,9 @@ func kinds() []kind {
 		{HookFails, "release hook hangs", "release"},
 		{SpotInterruption, "cluster nodeGroup instance count after", ""},
 		{IAMLate, "times", "times"},
+		{ImagePull, ofPods + " answers", "pod"},
+		{Crash, ofPods + " message", "pod"},
+		{OOM, ofPods, "pod"},
 	}
 }
 

@@ -38,7 +38,7 @@ func TestBrokenFile(t *testing.T) {
 		{"misspelt top", "fault: []", "f.yaml:1:1: fault: unknown key, did you mean faults"},
 		{"misspelt key", "faults:\n- kind: throttle\n- {kind: hold}\n- knid: throttle", "f.yaml:4:3: faults[2].knid: unknown key, did you mean kind"},
 		{"misspelt kind", "faults: [{kind: trottle}]", `f.yaml:1:17: faults[0].kind: "trottle" is not known, did you mean throttle`},
-		{"no kind", "faults: [{name: a}]", "f.yaml:1:10: faults[0].kind: missing, it is one of throttle, error, loseReply, slow, hold, capacity, quota, badAMI, nodesNeverJoin, brokenGPU, hookFails, spotInterruption, iamLate"},
+		{"no kind", "faults: [{name: a}]", "f.yaml:1:10: faults[0].kind: missing, it is one of throttle, error, loseReply, slow, hold, capacity, quota, badAMI, nodesNeverJoin, brokenGPU, hookFails, spotInterruption, iamLate, imagePull, crash, oom"},
 		{"another kind's key", "faults: [{kind: iamLate, times: 3, delay: 1s}]", "f.yaml:1:36: faults[0].delay: a fault of kind iamLate has no such key; it has name, times"},
 		{"missing key", "faults: [{kind: slow}]", "f.yaml:1:10: faults[0].delay: missing; a fault of kind slow needs delay"},
 		{"one of two", "faults: [{kind: error}]", "f.yaml:1:10: faults[0].code: missing; a fault of kind error needs code or status"},

@@ -39,6 +39,7 @@ func TestCluster(t *testing.T) {
 	t.Run("scheduling", func(t *testing.T) { testScheduling(t, c) })
 	t.Run("job", func(t *testing.T) { testJob(t, c) })
 	t.Run("smoke pod", func(t *testing.T) { testSmokePod(t, c) })
+	t.Run("trouble", func(t *testing.T) { testTrouble(t, c) })
 	t.Run("taken over", func(t *testing.T) { testTakenOver(t, c) })
 	t.Run("remove node", func(t *testing.T) { testRemoveNode(t, c) })
 	if err := c.RemoveNode(ctx, "never-there"); err != nil {

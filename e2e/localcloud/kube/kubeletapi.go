@@ -8,8 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -126,6 +128,12 @@ func (k *kubeletAPI) logs(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
 	}
+	q := r.URL.Query()
+	previous, _ := strconv.ParseBool(q.Get("previous"))
+	if c.status != nil && c.status.LastTerminationState.Terminated != nil && (previous || c.status.State.Waiting != nil) {
+		k.lastLog(w, c, q)
+		return
+	}
 	if c.status == nil || c.status.State.Waiting != nil {
 		reason := "ContainerCreating"
 		if c.status != nil {
@@ -134,8 +142,7 @@ func (k *kubeletAPI) logs(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("container %q in pod %q is waiting to start: %s", c.spec.Name, c.pod.Name, reason), http.StatusBadRequest)
 		return
 	}
-	q := r.URL.Query()
-	if previous, _ := strconv.ParseBool(q.Get("previous")); previous {
+	if previous {
 		http.Error(w, fmt.Sprintf("previous terminated container %q in pod %q not found", c.spec.Name, c.pod.Name), http.StatusBadRequest)
 		return
 	}
@@ -153,6 +160,26 @@ func (k *kubeletAPI) logs(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).Flush() //nolint:errcheck // the client is gone
 		k.waitEnd(r)
 	}
+}
+
+// lastLog writes what a container wrote in its previous life: what it writes when it
+// starts, then the lines of the trouble in which it ended.
+func (k *kubeletAPI) lastLog(w http.ResponseWriter, c container, q url.Values) {
+	options, err := parseLogOptions(q)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain")
+	ended := c.status.LastTerminationState.Terminated.FinishedAt.Time
+	if ended.Before(options.since) {
+		return
+	}
+	output, _ := c.run(c.command(), ended)
+	if t, ok := troubleOf(c.pod); ok && t.Container == c.spec.Name && t.Message != "" {
+		output += strings.TrimSuffix(t.Message, "\n") + "\n"
+	}
+	io.WriteString(w, options.apply(output, ended)) //nolint:errcheck // the client is gone
 }
 
 // waitEnd returns when the container has ended or the client is gone.

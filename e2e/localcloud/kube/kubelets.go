@@ -51,7 +51,8 @@ type kubelets struct {
 	nodes     cache.SharedIndexInformer
 	queue     workqueue.TypedRateLimitingInterface[string] // names of nodes
 
-	api *kubeletAPI // nil where the API server would not find it
+	api   *kubeletAPI // nil where the API server would not find it
+	clock *clock.Clock
 }
 
 func newKubelets(admin *rest.Config, c *clock.Clock) (*kubelets, error) {
@@ -73,6 +74,7 @@ func newKubelets(admin *rest.Config, c *clock.Clock) (*kubelets, error) {
 		client:    client,
 		dynamic:   dyn,
 		stages:    st,
+		clock:     c,
 		informers: informers.NewSharedInformerFactory(client, 0),
 		queue:     workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[string]()),
 	}
@@ -211,7 +213,17 @@ func (k *kubelets) sync(ctx context.Context, name string) error {
 	}
 	for _, obj := range pods {
 		pod := obj.(*corev1.Pod)
-		if (ready || pod.Spec.HostNetwork) && waitsForSandbox(pod) {
+		if !ready && !pod.Spec.HostNetwork {
+			continue
+		}
+		again, busy, err := k.meet(ctx, pod)
+		if err != nil {
+			return err
+		}
+		if again > 0 {
+			k.queue.AddAfter(name, again)
+		}
+		if !busy && waitsForSandbox(pod) {
 			if err := k.admit(ctx, pod); err != nil {
 				return err
 			}
@@ -245,7 +257,7 @@ func (k *kubelets) admit(ctx context.Context, pod *corev1.Pod) error {
 	}
 	return k.patchStatus(ctx, k.client.CoreV1().RESTClient().Patch(types.StrategicMergePatchType).
 		Namespace(pod.Namespace).Resource("pods").Name(pod.Name),
-		pod.ResourceVersion, map[string]any{"startTime": now, "conditions": conditions, "containerStatuses": containers})
+		pod.ResourceVersion, map[string]any{"phase": corev1.PodPending, "startTime": now, "conditions": conditions, "containerStatuses": containers})
 }
 
 // patchStatus merges a status into an object, if it is still as it was at
