@@ -65,6 +65,3 @@ func reachHint(err error) string {
 	}
 	return ""
 }
-
-// Unreachable is an error from the cluster's API in our words, with what to do.
-func Unreachable(id, doing string, err error) error { return unreachable(id, doing, err) }

@@ -271,6 +271,9 @@ func TestPending(t *testing.T) {
 		"taint with another value": {
 			Evidence{Nodes: nodes, Pods: pending(tolerating(corev1.Toleration{Key: "nvidia.com/gpu", Value: "true", Effect: corev1.TaintEffectNoSchedule}))},
 			want{reason: "TaintNotTolerated", next: `value: "present"`}},
+		"taint, and nodes without taint that have no GPU": {
+			Evidence{Nodes: nodes, Pods: pending(tolerating(), func(p *corev1.Pod) { p.Spec.NodeSelector = nil })},
+			want{reason: "TaintNotTolerated", next: "key: nvidia.com/gpu"}},
 		"taint, no GPU wanted": {
 			Evidence{Nodes: nodes[:1], Pods: []corev1.Pod{newPod(foreign("default", "web"), unschedulable("0/1 nodes"), tolerating(), func(p *corev1.Pod) {
 				p.Spec.NodeSelector = nil

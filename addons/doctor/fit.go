@@ -40,8 +40,10 @@ func (e *Evidence) places() []place {
 	for i := range e.Nodes {
 		n := &e.Nodes[i]
 		p := place{node: n, real: true, free: n.Status.Allocatable.DeepCopy()}
+		offered := n.Status.Allocatable[GPU]
+		p.gpus = offered.Value()
 		if info, ok := instancetypes.Lookup(n.Labels[corev1.LabelInstanceTypeStable]); ok {
-			p.gpus = int64(info.GPUs)
+			p.gpus = max(p.gpus, int64(info.GPUs))
 		}
 		for name, q := range used[n.Name] {
 			free := p.free[name]

@@ -37,7 +37,7 @@ func (s *search) grow() {
 		s.f.Next = free + ": no pool of the blueprint makes nodes that the pod could use"
 	case s.failing(pools):
 	case s.e.Autoscaler == "":
-		s.f.Next = fmt.Sprintf("nothing scales the pools: raise nodes.min of pool %s (it has %s) and run 'aicluster up', or switch on addons.autoscaler; or %s", names(pools), count(int64(pools[0].Desired), "node"), free)
+		s.f.Next = fmt.Sprintf("nothing scales the pools: raise nodes.min of pool %s (it has %s) and run 'aicluster up', or switch on addons.clusterAutoscaler; or %s", names(pools), count(int64(pools[0].Desired), "node"), free)
 	case s.scaling():
 	case s.allFull(pools):
 		s.f.Message += fmt.Sprintf("; pool %s is at its maximum of %s", names(pools), count(int64(pools[0].Nodes.Max), "node"))

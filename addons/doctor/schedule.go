@@ -12,8 +12,8 @@ import (
 
 // unscheduled says why no node takes a pod. The scheduler's message counts nodes
 // by reason; which reason is the one to mend follows from going through the nodes
-// in the order in which somebody would mend them: labels, taints, size, health,
-// and last what other pods have taken.
+// in the order in which somebody would mend them: labels, GPUs, taints, size,
+// health, and last what other pods have taken.
 func (e *Evidence) unscheduled(f *Finding, pod *corev1.Pod, c corev1.PodCondition) {
 	f.Reason, f.What = "Unschedulable", "no node takes the pod"
 	f.Message = strings.TrimSuffix(c.Reason+": "+c.Message, ": ")
@@ -29,7 +29,7 @@ func (e *Evidence) unscheduled(f *Finding, pod *corev1.Pod, c corev1.PodConditio
 		return
 	}
 	s := search{e: e, f: f, pod: pod, asks: Requests(pod), places: e.places()}
-	for _, step := range []func() bool{s.bySelector, s.byTaint, s.bySize, s.byHealth, s.byUse} {
+	for _, step := range []func() bool{s.bySelector, s.byGPUs, s.byTaint, s.bySize, s.byHealth, s.byUse} {
 		if step() {
 			return
 		}
@@ -111,26 +111,33 @@ func (s *search) byTaint() bool {
 	return true
 }
 
+// byGPUs: nodes without that many GPUs are out, however few taints they have.
+func (s *search) byGPUs() bool {
+	asks, ok := s.asks[GPU]
+	if !ok || asks.IsZero() {
+		return false
+	}
+	most := int64(0)
+	for _, p := range s.places {
+		most = max(most, p.gpus)
+	}
+	if s.keep(func(p place) bool { return p.gpus >= asks.Value() }) {
+		return false
+	}
+	s.f.Reason = "MoreGPUsThanANode"
+	s.f.What = fmt.Sprintf("it asks for %s, and no node that it may use has more than %d", count(asks.Value(), "GPU"), most)
+	s.f.Next = mend(s.pod, "lower gpus", "lower the limit nvidia.com/gpu") + ", or add a pool of a type with as many; a pod is on one node, larger models go over several pods"
+	return true
+}
+
 // bySize: too large for any node, however empty.
 func (s *search) bySize() bool {
 	all := s.places
 	if s.keep(func(p place) bool { return len(p.tooSmall(s.asks)) == 0 }) {
 		return false
 	}
-	if asks, ok := s.asks[GPU]; ok {
-		most := int64(0)
-		for _, p := range all {
-			most = max(most, p.gpus)
-		}
-		if most < asks.Value() {
-			s.f.Reason = "MoreGPUsThanANode"
-			s.f.What = fmt.Sprintf("it asks for %s, and no node that it may use has more than %d", count(asks.Value(), "GPU"), most)
-			s.f.Next = mend(s.pod, "lower gpus", "lower the limit nvidia.com/gpu") + ", or add a pool of a type with as many; a pod is on one node, larger models go over several pods"
-			return true
-		}
-		if s.gpusNotOffered(all, asks.Value()) {
-			return true
-		}
+	if asks, ok := s.asks[GPU]; ok && s.gpusNotOffered(all, asks.Value()) {
+		return true
 	}
 	name := corev1.ResourceName("")
 	largest := place{}
