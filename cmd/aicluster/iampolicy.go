@@ -24,7 +24,7 @@ func (a *app) iamPolicyCommand() *cli.Command {
 			"the blueprint changes. It covers every command on the cluster, teardown and its search too.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "account", Usage: "`ID` of the account, twelve digits (default: AWS_ACCOUNT_ID, else * for any)"},
-			&cli.BoolFlag{Name: "read-only", Usage: "only what diff and status need"},
+			&cli.BoolFlag{Name: "read-only", Usage: "only what diff, status and doctor need"},
 		},
 		Action: func(ctx *cli.Context) error {
 			file, err := fileArg(ctx)
