@@ -84,6 +84,8 @@ func labelOwner(key string) string {
 		return "aicluster"
 	case within(prefix, "eks.amazonaws.com"):
 		return "EKS"
+	case within(prefix, "karpenter.sh"), within(prefix, "karpenter.k8s.aws"):
+		return "Karpenter"
 	case within(prefix, "kubelet.kubernetes.io"), within(prefix, "node.kubernetes.io") && key != "node.kubernetes.io/instance-type":
 		return ""
 	case within(prefix, "kubernetes.io"), within(prefix, "k8s.io"):

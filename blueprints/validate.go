@@ -8,6 +8,7 @@ func validate(d *document, b *Blueprint) {
 	validateNetwork(d, b)
 	validatePools(d, b)
 	validateAddons(d, b)
+	validateAutoscaler(d, b)
 	validateModels(d, b)
 	validateServing(d, b)
 }

@@ -51,6 +51,8 @@ func validateEKSAddons(d *document, a Addons) {
 		d.errorf(path, "leave it on, or remove clusterAutoscaler", "clusterAutoscaler gets its IAM role from podIdentityAgent, which is off")
 	case a.ContainerLogs != nil:
 		d.errorf(path, "leave it on, or remove containerLogs", "containerLogs gets its IAM role from podIdentityAgent, which is off")
+	case a.Karpenter != nil:
+		d.errorf(path, "leave it on, or remove karpenter", "karpenter gets its IAM role from podIdentityAgent, which is off")
 	}
 }
 
@@ -66,7 +68,7 @@ func validateChartVersion(d *document, path, version string) {
 func validateCharts(d *document, charts []Chart) {
 	// Where aicluster's own releases are, a second one of the name would replace them.
 	line := map[string]int{}
-	own := map[string]string{"gpu-operator": "gpuOperator", "ingress-nginx": "ingressNginx", "cluster-autoscaler": "clusterAutoscaler",
+	own := map[string]string{"gpu-operator": "gpuOperator", "ingress-nginx": "ingressNginx", "cluster-autoscaler": "clusterAutoscaler", "karpenter": "karpenter",
 		"kube-prometheus-stack": "kubePrometheusStack", "prometheus-adapter": "kubePrometheusStack", "aws-for-fluent-bit": "containerLogs"}
 	for i, c := range charts {
 		at := item("addons.charts", i)

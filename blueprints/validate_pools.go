@@ -105,9 +105,9 @@ func validateSize(d *document, b *Blueprint, pool *NodePool, at string) {
 	switch {
 	case pool.Nodes.Min > pool.Nodes.Max:
 		d.errorf(low, "min is the fewest nodes, max the most", "min (%d) is above max (%d)", pool.Nodes.Min, pool.Nodes.Max)
-	case pool.Nodes.Min < pool.Nodes.Max && b.Addons.ClusterAutoscaler == nil && d.values["addons.clusterAutoscaler"] == nil:
+	case pool.Nodes.Min < pool.Nodes.Max && b.Addons.Autoscaler == "" && d.values["addons.autoscaler"] == nil && d.values["addons.clusterAutoscaler"] == nil:
 		d.warnf(low, "add 'clusterAutoscaler: {}' under addons, or make min the number you want",
-			"nothing scales the pool: without addons.clusterAutoscaler it stays at min (%d)", pool.Nodes.Min)
+			"nothing scales the pool: without an autoscaler among the addons it stays at min (%d)", pool.Nodes.Min)
 	}
 }
 
