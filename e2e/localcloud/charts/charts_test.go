@@ -37,7 +37,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	versions := map[string]string{
-		"gpu-operator": "v26.7.0", "ingress-nginx": "4.15.1", "cluster-autoscaler": "9.59.0", "podinfo": "1.0.0",
+		"gpu-operator": "v26.7.0", "ingress-nginx": "4.15.1", "cluster-autoscaler": "9.59.0", "karpenter": "1.14.0", "podinfo": "1.0.0",
 		"kube-prometheus-stack": "88.5.3", "prometheus-adapter": "5.3.0", "aws-for-fluent-bit": "0.2.0",
 	}
 	for name, version := range versions {
@@ -95,6 +95,9 @@ func TestRendered(t *testing.T) {
 		{"cluster-autoscaler", "cluster-autoscaler",
 			`{autoDiscovery: {clusterName: c}, awsRegion: eu-west-1, rbac: {serviceAccount: {name: cluster-autoscaler}}}`,
 			[]string{"Deployment/cluster-autoscaler-aws-cluster-autoscaler", "ServiceAccount/cluster-autoscaler", "PodDisruptionBudget/cluster-autoscaler-aws-cluster-autoscaler"}, nil},
+		{"karpenter", "karpenter", `{settings: {clusterName: c, interruptionQueue: c-karpenter}, serviceAccount: {name: karpenter}, replicas: 1}`,
+			[]string{"Deployment/karpenter", "ServiceAccount/karpenter", "PodDisruptionBudget/karpenter", "ClusterRole/karpenter-core", "Role/karpenter-dns", "RoleBinding/karpenter-dns",
+				"CustomResourceDefinition/nodepools.karpenter.sh", "CustomResourceDefinition/ec2nodeclasses.karpenter.k8s.aws"}, nil},
 		{"ingress-nginx", "ingress-nginx", ``,
 			[]string{"Deployment/ingress-nginx-controller", "Service/ingress-nginx-controller", "ConfigMap/ingress-nginx-controller", "IngressClass/nginx",
 				"Job/ingress-nginx-admission-create", "Job/ingress-nginx-admission-patch", "ValidatingWebhookConfiguration/ingress-nginx-admission"},

@@ -111,6 +111,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("troubles: %w", err)
 	}
+	karpenter := newKarpenter(o, dyn, factory)
 	disks, err := newVolumes(o, client, factory)
 	if err != nil {
 		return fmt.Errorf("volumes: %w", err)
@@ -143,6 +144,7 @@ func Run(ctx context.Context, o Options) error {
 	group.Go(func() error { hooks.run(ctx); return ctx.Err() })
 	group.Go(func() error { wrongs.run(ctx); return ctx.Err() })
 	group.Go(func() error { disks.run(ctx); return ctx.Err() })
+	group.Go(func() error { karpenter.run(ctx); return ctx.Err() })
 	return group.Wait()
 }
 

@@ -32,6 +32,7 @@ func registerProfiles(w *wire.Server, a api) {
 	handle(w, a.RemoveRoleFromInstanceProfile)
 	handle(w, a.ListInstanceProfiles)
 	handle(w, a.ListInstanceProfilesForRole)
+	handle(w, a.TagInstanceProfile)
 }
 
 // InstanceProfile returns the name of the role in the instance profile of this
@@ -128,6 +129,23 @@ func (a api) GetInstanceProfile(_ context.Context, in *iam.GetInstanceProfileInp
 	}
 	out := a.profileOutput(p)
 	return &iam.GetInstanceProfileOutput{InstanceProfile: &out}, nil
+}
+
+// TagInstanceProfile adds or replaces tags.
+func (a api) TagInstanceProfile(_ context.Context, in *iam.TagInstanceProfileInput) (*iam.TagInstanceProfileOutput, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p, err := a.profile(in.InstanceProfileName)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTags(in.Tags, p.tags); err != nil {
+		return nil, err
+	}
+	for k, v := range tagMap(in.Tags) {
+		p.tags[k] = v
+	}
+	return &iam.TagInstanceProfileOutput{}, nil
 }
 
 // DeleteInstanceProfile deletes an instance profile without a role.

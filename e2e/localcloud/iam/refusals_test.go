@@ -134,6 +134,8 @@ func TestRefusals(t *testing.T) {
 		{"profile again", errOf(c.CreateInstanceProfile(ctx, profile)), 409, "EntityAlreadyExists", "Instance Profile have already exists."},
 		{"second role in a profile", errOf(c.AddRoleToInstanceProfile(ctx, into)), 409, "LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1"},
 		{"profile with a role", errOf(c.DeleteInstanceProfile(ctx, &sdk.DeleteInstanceProfileInput{InstanceProfileName: aws.String("have")})), 409, "DeleteConflict", "Cannot delete entity, must remove roles from instance profile first."},
+		{"tags of no profile", errOf(c.TagInstanceProfile(ctx, &sdk.TagInstanceProfileInput{InstanceProfileName: aws.String("none"), Tags: []types.Tag{tag("a")}})), 404, "NoSuchEntity", "Instance Profile none cannot be found."},
+		{"tag of AWS on a profile", errOf(c.TagInstanceProfile(ctx, &sdk.TagInstanceProfileInput{InstanceProfileName: aws.String("have"), Tags: []types.Tag{tag("aws:x")}})), 400, "InvalidInput", "aws:"},
 		{"no profile", errOf(c.GetInstanceProfile(ctx, &sdk.GetInstanceProfileInput{InstanceProfileName: aws.String("none")})), 404, "NoSuchEntity", "Instance Profile none cannot be found."},
 		{"linked role of no service", linked("none.amazonaws.com"), 400, "InvalidInput", "none.amazonaws.com"},
 		{"provider without TLS", provider("http://oidc.example.com"), 400, "ValidationError", "Invalid Open ID Connect Provider URL"},

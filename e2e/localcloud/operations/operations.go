@@ -13,7 +13,7 @@ import (
 // sdkServices are the local cloud's names for the SDK's packages.
 var sdkServices = map[string]string{
 	"autoscaling": "autoscaling", "cloudwatchlogs": "logs", "ec2": "ec2", "efs": "efs", "eks": "eks", "elasticloadbalancing": "elb",
-	"elasticloadbalancingv2": "elbv2", "iam": "iam", "s3": "s3", "servicequotas": "servicequotas", "ssm": "ssm", "sts": "sts",
+	"elasticloadbalancingv2": "elbv2", "eventbridge": "events", "iam": "iam", "s3": "s3", "servicequotas": "servicequotas", "sqs": "sqs", "ssm": "ssm", "sts": "sts",
 }
 
 // ServiceName is the local cloud's name for a service, given the SDK's ServiceID.

@@ -122,6 +122,10 @@ func (c *Cloud) needsOf(ctx context.Context, call wire.Call) []need {
 		return logsNeeds(call, action)
 	case "efs":
 		return c.efsNeeds(call, action)
+	case "sqs":
+		return sqsNeeds(call, action)
+	case "events":
+		return eventsNeeds(call, action)
 	case "autoscaling":
 		return c.autoscalingNeeds(call, action)
 	}

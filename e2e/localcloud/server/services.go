@@ -13,10 +13,12 @@ import (
 	"aicluster/e2e/localcloud/eks"
 	"aicluster/e2e/localcloud/elb"
 	"aicluster/e2e/localcloud/elbv2"
+	"aicluster/e2e/localcloud/events"
 	"aicluster/e2e/localcloud/iam"
 	"aicluster/e2e/localcloud/logs"
 	"aicluster/e2e/localcloud/s3"
 	"aicluster/e2e/localcloud/servicequotas"
+	"aicluster/e2e/localcloud/sqs"
 	"aicluster/e2e/localcloud/ssm"
 	"aicluster/e2e/localcloud/sts"
 	"aicluster/e2e/localcloud/wire"
@@ -31,6 +33,8 @@ type services struct {
 	elb         *elb.Service
 	elbv2       *elbv2.Service
 	efs         *efs.Service
+	events      *events.Service
+	sqs         *sqs.Service
 	logs        *logs.Service
 	ssm         *ssm.Service
 	quotas      *servicequotas.Service
@@ -67,6 +71,8 @@ func newServices(c *Cloud) (*services, error) {
 	s.elbv2 = elbv2.New(c.clock, s.ec2, s.iam)
 	s.efs = efs.New(c.clock, s.ec2, s.iam)
 	s.logs = logs.New()
+	s.sqs = sqs.New(c.clock)
+	s.events = events.New(s.sqs)
 	s.ssm = ssm.New(s.ec2)
 	s.quotas = servicequotas.New(s.ec2)
 	s.eks = eks.New(eks.Options{
@@ -75,7 +81,7 @@ func newServices(c *Cloud) (*services, error) {
 		BaseURL: c.url,
 		Faults:  c.faults,
 	})
-	for _, service := range []interface{ Register(*wire.Server) }{s.iam, s.sts, s.ec2, s.autoscaling, s.elb, s.elbv2, s.efs, s.logs, s.ssm, s.quotas, s.eks} {
+	for _, service := range []interface{ Register(*wire.Server) }{s.iam, s.sts, s.ec2, s.autoscaling, s.elb, s.elbv2, s.efs, s.logs, s.sqs, s.events, s.ssm, s.quotas, s.eks} {
 		service.Register(c.wire)
 	}
 	return &s, nil
@@ -93,7 +99,7 @@ func (c *Cloud) sdk(region string) aws.Config {
 func (s *services) inventory() map[string][]string {
 	all := map[string][]string{}
 	for name, service := range map[string]interface{ Inventory() []string }{
-		"iam": s.iam, "ec2": s.ec2, "autoscaling": s.autoscaling, "elb": s.elb, "elbv2": s.elbv2, "efs": s.efs, "logs": s.logs, "ssm": s.ssm, "eks": s.eks, "s3": s.s3,
+		"iam": s.iam, "ec2": s.ec2, "autoscaling": s.autoscaling, "elb": s.elb, "elbv2": s.elbv2, "efs": s.efs, "logs": s.logs, "ssm": s.ssm, "eks": s.eks, "s3": s.s3, "sqs": s.sqs, "events": s.events,
 	} {
 		all[name] = append([]string{}, service.Inventory()...) // [] rather than null
 	}
