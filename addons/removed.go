@@ -183,6 +183,9 @@ func NewRemovedRelease(cluster Cluster, id string, name ReleaseName) *Release {
 	if name == (ReleaseName{MonitoringNamespace, prometheusStackName}) {
 		spec.CRDs = prometheusCRDs()
 	}
+	if name == (ReleaseName{KarpenterNamespace, karpenterName}) {
+		spec.CRDs = karpenterCRDs()
+	}
 	r := NewRelease(cluster, ChartSource{}, spec)
 	r.id, r.unwanted = id, true
 	return r

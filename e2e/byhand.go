@@ -12,6 +12,7 @@ import (
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -36,6 +37,7 @@ func cmdByHand(ts *testscript.TestScript, neg bool, args []string) {
 		"loggroup":          h.logGroup,
 		"role":              h.role,
 		"foreign-group":     h.securityGroup,
+		"karpenter":         h.karpenter,
 		"remove-interface":  h.removeInterface,
 		"remove-group":      h.removeGroup,
 	}[args[0]]
@@ -178,4 +180,30 @@ func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
 	text, err := evaluate(ts.ReadFile(args[1]), args[2])
 	ts.Check(err)
 	ts.Setenv(args[0], text)
+}
+
+// karpenter is what Karpenter leaves when it ends at a bad moment: an instance and
+// a launch template, with the tags that it gives to both.
+func (h hand) karpenter() (string, error) {
+	image, err := ssm.NewFromConfig(h.f.config(h.region)).GetParameter(h.ctx, &ssm.GetParameterInput{
+		Name: aws.String("/aws/service/eks/optimized-ami/1.35/amazon-linux-2023/x86_64/standard/recommended/image_id")})
+	if err != nil {
+		return "", err
+	}
+	tags := map[string]string{"kubernetes.io/cluster/" + h.cluster: "owned", "karpenter.sh/nodepool": "work", "karpenter.k8s.aws/ec2nodeclass": "work", "eks:eks-cluster-name": h.cluster}
+	_, err = h.ec2().CreateLaunchTemplate(h.ctx, &ec2.CreateLaunchTemplateInput{
+		LaunchTemplateName: aws.String("karpenter.k8s.aws/1234567890"), TagSpecifications: tagSpecs(ec2types.ResourceTypeLaunchTemplate, tags),
+		LaunchTemplateData: &ec2types.RequestLaunchTemplateData{ImageId: image.Parameter.Value, InstanceType: ec2types.InstanceTypeM6iLarge},
+	})
+	if err != nil {
+		return "", err
+	}
+	out, err := h.ec2().RunInstances(h.ctx, &ec2.RunInstancesInput{
+		ImageId: image.Parameter.Value, InstanceType: ec2types.InstanceTypeM6iLarge,
+		MinCount: aws.Int32(1), MaxCount: aws.Int32(1), SubnetId: &h.subnet, TagSpecifications: tagSpecs(ec2types.ResourceTypeInstance, tags),
+	})
+	if err != nil {
+		return "", err
+	}
+	return *out.Instances[0].InstanceId, nil
 }

@@ -127,7 +127,7 @@ func belongs(t thing, cluster string) bool {
 
 // parseThing reads an inventory line. Its form is the service's own:
 //
-//	ec2/KIND REGION/ID NAME            logs/KIND REGION NAME
+//	ec2/KIND REGION/ID NAME            logs|sqs|events/KIND REGION NAME
 //	iam/KIND ARN NAME                  elbv2/KIND ARN NAME
 //	REGION/KIND/NAME (Auto Scaling)    REGION/KIND/NAME (S3)
 //	REGION/KIND/CLUSTER/NAME (EKS)
@@ -143,8 +143,8 @@ func parseThing(service, line string) thing {
 		if parts := strings.Split(t.id, ":"); len(parts) > 3 {
 			t.region = parts[3]
 		}
-	case "logs":
-		t.kind, t.region, t.id = strings.TrimPrefix(words[0], "logs/"), words[1], words[2]
+	case "logs", "sqs", "events":
+		t.kind, t.region, t.id = strings.TrimPrefix(words[0], service+"/"), words[1], words[2]
 	default:
 		parts := strings.SplitN(line, "/", 3)
 		t.region, t.kind, t.id = parts[0], parts[1], parts[2]

@@ -16,8 +16,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/efs"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
 // account is the local cloud's one account.
@@ -47,6 +49,10 @@ func (c *cloud) tagsOf(t thing) (map[string]string, error) {
 		return s3Tags(ctx, api, t)
 	case "logs":
 		return logTags(ctx, cloudwatchlogs.NewFromConfig(cfg), t)
+	case "sqs":
+		return queueTags(ctx, sqs.NewFromConfig(cfg), t)
+	case "events":
+		return ruleTags(ctx, eventbridge.NewFromConfig(cfg), t)
 	case "elbv2":
 		return balancerTags(ctx, elasticloadbalancingv2.NewFromConfig(cfg), t)
 	case "efs":
@@ -147,8 +153,17 @@ func iamTags(ctx context.Context, api *iam.Client, t thing) (map[string]string, 
 			tags[*tag.Key] = aws.ToString(tag.Value)
 		}
 		return tags, nil
-	case "instance-profile": // EKS's own; a rule goes by their names
-		return nil, nil
+	case "instance-profile":
+		name := t.id[strings.LastIndex(t.id, "/")+1:]
+		out, err := api.GetInstanceProfile(ctx, &iam.GetInstanceProfileInput{InstanceProfileName: &name})
+		if err != nil {
+			return nil, err
+		}
+		tags := map[string]string{}
+		for _, tag := range out.InstanceProfile.Tags {
+			tags[*tag.Key] = aws.ToString(tag.Value)
+		}
+		return tags, nil
 	}
 	return nil, fmt.Errorf("nobody has said how the tags of an IAM %s are read", t.kind)
 }
@@ -201,4 +216,29 @@ func logTags(ctx context.Context, api *cloudwatchlogs.Client, t thing) (map[stri
 		return nil, err
 	}
 	return out.Tags, nil
+}
+
+func queueTags(ctx context.Context, api *sqs.Client, t thing) (map[string]string, error) {
+	found, err := api.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &t.id})
+	if err != nil {
+		return nil, err
+	}
+	out, err := api.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: found.QueueUrl})
+	if err != nil {
+		return nil, err
+	}
+	return out.Tags, nil
+}
+
+func ruleTags(ctx context.Context, api *eventbridge.Client, t thing) (map[string]string, error) {
+	arn := "arn:aws:events:" + t.region + ":" + account + ":rule/" + t.id
+	out, err := api.ListTagsForResource(ctx, &eventbridge.ListTagsForResourceInput{ResourceARN: &arn})
+	if err != nil {
+		return nil, err
+	}
+	tags := map[string]string{}
+	for _, tag := range out.Tags {
+		tags[*tag.Key] = aws.ToString(tag.Value)
+	}
+	return tags, nil
 }

@@ -108,7 +108,7 @@ func (g *NodeGroup) configUpdate() (*eks.UpdateNodegroupConfigInput, []engine.Ch
 	in := &eks.UpdateNodegroupConfigInput{ClusterName: aws.String(g.cluster.Name()), NodegroupName: &g.pool.Name}
 	var changes []engine.Change
 	add := func(field string, live, wanted any) {
-		changes = append(changes, engine.Change{Field: field, Live: live, Wanted: wanted, Policy: engine.PolicyInPlace})
+		changes = append(changes, engine.Change{Field: field, Live: live, Wanted: wanted, Policy: engine.PolicyInPlace, Hint: shrinking(field, live, wanted)})
 	}
 	in.ScalingConfig = g.scalingUpdate(add)
 	in.Labels = g.labelUpdate(add)
@@ -126,6 +126,16 @@ func (g *NodeGroup) configUpdate() (*eks.UpdateNodegroupConfigInput, []engine.Ch
 		return nil, nil
 	}
 	return in, changes
+}
+
+// shrinking says what it means that a node group gets fewer nodes.
+func shrinking(field string, live, wanted any) string {
+	was, ok := live.(int32)
+	is, also := wanted.(int32)
+	if field != "nodes" || !ok || !also || is >= was {
+		return ""
+	}
+	return nodes(int(was-is)) + " of the node group go; their pods are evicted and start again where there is room"
 }
 
 type adder func(field string, live, wanted any)

@@ -88,6 +88,9 @@ func (r *Removed) ID() string { return "nodepool/" + r.pool }
 // Needs implements [engine.Resource].
 func (r *Removed) Needs() []engine.Resource { return r.needs }
 
+// Need adds to what the pool needs, before a graph is made of it.
+func (r *Removed) Need(more ...engine.Resource) { r.needs = append(r.needs, more...) }
+
 // Unwanted implements [engine.Unwanted].
 func (r *Removed) Unwanted() bool { return true }
 

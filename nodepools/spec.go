@@ -84,6 +84,9 @@ func updateConfig(pool blueprints.NodePool) *types.NodegroupUpdateConfig {
 	return &types.NodegroupUpdateConfig{MaxUnavailable: aws.Int32(int32(max(pool.MaxUnavailable, 1)))}
 }
 
+// Labels are those of a pool's nodes, whatever makes them.
+func Labels(pool blueprints.NodePool) map[string]string { return labels(pool) }
+
 // labels are the pool's, its name, and the one that the autoscaler knows GPU
 // nodes by.
 func labels(pool blueprints.NodePool) map[string]string {

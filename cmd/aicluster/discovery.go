@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"aicluster/addons"
+	"aicluster/addons/karpenter"
 	"aicluster/addons/serving"
 	"aicluster/blueprints"
 	"aicluster/nodepools"
@@ -35,6 +36,10 @@ type discovery interface {
 	// servingRoles lists, by the last parts of their names, the roles of services
 	// that b has not.
 	servingRoles(ctx context.Context, b *blueprints.Blueprint) ([]string, error)
+	// karpenter tells whether the role of Karpenter exists, and with it perhaps more.
+	karpenter(ctx context.Context, role identity.RoleSpec, owner cloud.Owner) (bool, error)
+	// karpenterPools lists Karpenter's NodePools: ours, or all.
+	karpenterPools(ctx context.Context, cluster *controlplane.Cluster, all bool) ([]string, error)
 	// volumes lists the EBS volumes that were made for claims.
 	volumes(ctx context.Context, cluster string) ([]string, error)
 	buckets(ctx context.Context, owner cloud.Owner, region string) ([]string, error)
@@ -117,6 +122,18 @@ func (d awsDiscovery) servingRoles(ctx context.Context, b *blueprints.Blueprint)
 	return identity.DiscoverServing(ctx, d.clients.IAM, b)
 }
 
+func (d awsDiscovery) karpenter(ctx context.Context, role identity.RoleSpec, owner cloud.Owner) (bool, error) {
+	o, err := identity.NewRemovedRole(d.clients.IAM, owner, role).Observe(ctx)
+	if cloud.IsDenied(err) { // the blueprint's policy does not name it
+		return false, nil
+	}
+	return o.Exists, err
+}
+
+func (d awsDiscovery) karpenterPools(ctx context.Context, cluster *controlplane.Cluster, all bool) ([]string, error) {
+	return karpenter.Discover(ctx, cluster, all)
+}
+
 func (d awsDiscovery) volumes(ctx context.Context, cluster string) ([]string, error) {
 	return addons.DiscoverVolumes(ctx, d.clients.EC2, cluster)
 }
@@ -159,6 +176,14 @@ func (i imagination) services(context.Context, *controlplane.Cluster) ([]string,
 
 func (i imagination) servingRoles(context.Context, *blueprints.Blueprint) ([]string, error) {
 	return []string{"serving-removed"}, nil
+}
+
+func (i imagination) karpenter(context.Context, identity.RoleSpec, cloud.Owner) (bool, error) {
+	return false, nil // who goes from Karpenter to another keeps the policy until it is gone
+}
+
+func (i imagination) karpenterPools(context.Context, *controlplane.Cluster, bool) ([]string, error) {
+	return nil, nil // Kubernetes' affair
 }
 
 func (i imagination) volumes(context.Context, string) ([]string, error) {

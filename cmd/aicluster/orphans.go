@@ -72,7 +72,7 @@ func (s *session) living(ctx context.Context, plan *engine.Plan) (orphans.Living
 		if !st.Exists || slices.Contains([]string{"load-balancers", "leftovers", "volume"}, kind) { // these look for orphans themselves
 			continue
 		}
-		if kind == "nodepool" {
+		if kind == "nodepool" || kind == "karpenter" {
 			l.Pools = append(l.Pools, name)
 		}
 		for _, word := range detailWords(st.Detail) {

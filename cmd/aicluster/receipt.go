@@ -16,7 +16,7 @@ import (
 // search is the independent search for what is the cluster's.
 func (s *session) search() *orphans.Search {
 	c, m := s.clients, s.blueprint.Metadata
-	return &orphans.Search{EC2: c.EC2, EKS: c.EKS, IAM: c.IAM, Logs: c.Logs, AutoScaling: c.AutoScaling, ELB: c.ELB, Classic: c.ClassicELB, S3: c.S3, EFS: c.EFS, Cluster: m.Name, Region: m.Region}
+	return &orphans.Search{EC2: c.EC2, EKS: c.EKS, IAM: c.IAM, Logs: c.Logs, AutoScaling: c.AutoScaling, ELB: c.ELB, Classic: c.ClassicELB, S3: c.S3, EFS: c.EFS, Queues: c.SQS, Rules: c.Events, Cluster: m.Name, Region: m.Region}
 }
 
 // sightLimit is for how long EC2's lists are behind, as a rule. A search that begins

@@ -9,6 +9,7 @@ import (
 
 	"aicluster/addons"
 	"aicluster/addons/gpu"
+	"aicluster/addons/karpenter"
 	"aicluster/addons/serving"
 	"aicluster/blueprints"
 	"aicluster/nodepools"
@@ -27,6 +28,7 @@ type stack struct {
 	graph    *engine.Graph
 	cluster  *controlplane.Cluster
 	pools    []*nodepools.NodeGroup
+	beyond   []*karpenter.Pool // what Karpenter starts for pools
 	addons   []*addons.EKSAddon
 	releases []*addons.Release
 	checks   []*gpu.Check
@@ -60,6 +62,10 @@ type builder struct {
 	groups  []engine.Resource // all node groups, also those to be removed
 	system  []engine.Resource // the node groups on which pods without tolerations run
 
+	removedGroups    map[string]*nodepools.Removed // of pools, by name
+	removedKarpenter *removedKarpenter             // nil when it is there, or never was
+	karpenter        *addons.Release               // nil when it is not wanted
+
 	volumes   []*addons.Volume  // of claims, for a teardown
 	daemons   []engine.Resource // add-ons that nodes need to become ready
 	workloads []engine.Resource // what runs on the system nodes
@@ -86,6 +92,7 @@ func (s *builder) build(ctx context.Context) (*stack, error) {
 		s.addFileSystem,
 		s.addReleases,
 		s.addMonitoring,
+		s.addKarpenter,
 		s.addIngress,
 		s.addRemovedAddons,
 		s.addRemovedReleases,
@@ -117,7 +124,8 @@ func newModelStack(ctx context.Context, clients *cloud.Clients, b *blueprints.Bl
 }
 
 func newBuilder(clients *cloud.Clients, b *blueprints.Blueprint, o stackOptions) *builder {
-	return &builder{options: o, blueprint: b, clients: clients, discovery: awsDiscovery{clients}, owner: cloud.Owner{Cluster: b.Metadata.Name, Extra: b.Metadata.Tags}}
+	return &builder{options: o, blueprint: b, clients: clients, discovery: awsDiscovery{clients}, owner: cloud.Owner{Cluster: b.Metadata.Name, Extra: b.Metadata.Tags},
+		removedGroups: map[string]*nodepools.Removed{}}
 }
 
 func (s *builder) add(resources ...engine.Resource) { s.all = append(s.all, resources...) }
@@ -174,7 +182,8 @@ func (s *builder) addControlPlane(ctx context.Context) error {
 	return nil
 }
 
-// addNodePools: for each pool a launch template and a node group.
+// addNodePools: for each pool a launch template and a node group. Of a pool that
+// Karpenter serves only the fewest nodes are the group's.
 func (s *builder) addNodePools(context.Context) error {
 	s.nodes = identity.NewRole(s.clients.IAM, s.owner, identity.NodeRole(s.blueprint))
 	s.forNode = []engine.Resource{s.nodes}
@@ -183,6 +192,12 @@ func (s *builder) addNodePools(context.Context) error {
 	}
 	s.add(s.forNode...)
 	for _, pool := range s.blueprint.NodePools {
+		if s.blueprint.BeyondMin(&pool) > 0 { // the rest is Karpenter's
+			if pool.Nodes.Min == 0 {
+				continue
+			}
+			pool.Nodes.Max = pool.Nodes.Min
+		}
 		zones := s.layout.PoolZones[pool.Name]
 		var leftOut []string
 		if types := s.layout.PoolTypes[pool.Name]; len(types) > 0 {
@@ -221,12 +236,11 @@ func (s *builder) nodeServices() []string {
 
 // addChecks: the proof, for each pool with GPUs, that Kubernetes can use them.
 func (s *builder) addChecks(context.Context) error {
-	for _, group := range s.pools {
-		pool := group.Pool()
+	for _, pool := range s.blueprint.NodePools {
 		if pool.GPUs() == 0 {
 			continue
 		}
-		needs := []engine.Resource{group}
+		needs := s.makers(pool.Name)
 		for _, r := range s.releases {
 			if r.ID() == "addon/gpu-operator" {
 				needs = append(needs, r)
@@ -242,7 +256,11 @@ func (s *builder) addChecks(context.Context) error {
 // addWorkloads: what users put on the cluster and what would outlive it. It goes
 // first, while everything that it takes to remove it still runs.
 func (s *builder) addWorkloads(context.Context) error {
-	s.add(addons.NewWorkloads(s.cluster, slices.Concat(s.daemons, s.workloads, s.groups)...))
+	needs := slices.Concat(s.daemons, s.workloads, s.groups)
+	for _, pool := range s.beyond {
+		needs = append(needs, pool)
+	}
+	s.add(addons.NewWorkloads(s.cluster, needs...))
 	return nil
 }
 

@@ -33,18 +33,20 @@ func (s *builder) addLiveVolumes(ctx context.Context) error {
 	return nil
 }
 
-// addRemovedPools: pools that exist and are not in the blueprint any more.
+// addRemovedPools: pools that exist and are not in the blueprint any more, or whose
+// nodes are all Karpenter's now.
 func (s *builder) addRemovedPools(ctx context.Context) error {
 	live, err := s.discovery.pools(ctx, s.cluster)
 	if err != nil {
 		return err
 	}
 	for _, name := range live {
-		if !slices.ContainsFunc(s.blueprint.NodePools, func(p blueprints.NodePool) bool { return p.Name == name }) {
+		if !slices.ContainsFunc(s.pools, func(g *nodepools.NodeGroup) bool { return g.Pool().Name == name }) {
 			group := nodepools.NewRemoved(name, s.clients.EKS, s.clients.EC2, s.clients.AutoScaling, s.cluster,
 				slices.Concat(s.forNode, s.network.NodeNeeds())...)
 			s.add(group)
 			s.groups = append(s.groups, group)
+			s.removedGroups[name] = group
 			if s.options.teardown { // charts may run on it, and go first
 				s.system = append(s.system, group)
 			}
@@ -125,6 +127,9 @@ func (s *builder) addRemovedReleases(ctx context.Context) error {
 		}
 		if logs != nil && name.Namespace == addons.LogsNamespace && name.Name == addons.LogsServiceAccount {
 			s.goBefore(r, logs)
+		}
+		if s.removedKarpenter != nil && name.Namespace == addons.KarpenterNamespace && name.Name == addons.KarpenterServiceAccount {
+			s.orderRemovedKarpenter(r)
 		}
 		for _, w := range wanted { // the same release, in another namespace now
 			if w.Name().Name == name.Name && !s.options.teardown {

@@ -214,11 +214,22 @@ func (s *session) addresses(ctx context.Context) ([]string, error) {
 
 // poolStatuses puts what EKS says of the pools and the nodes together.
 func (s *session) poolStatuses(nodes []corev1.Node) []poolStatus {
-	var out []poolStatus
-	for _, g := range s.stack.pools {
-		live := g.Live()
-		p := poolStatus{Name: g.Pool().Name, Status: live.Status, Capacity: string(g.Pool().Capacity), InstanceTypes: g.Pool().InstanceTypes,
-			Min: live.Min, Max: live.Max, Desired: live.Desired, Nodes: []nodeStatus{}, Issues: append([]string{}, live.Issues...)}
+	out := s.groupStatuses()
+	for _, k := range s.stack.beyond {
+		if k.Unwanted() {
+			continue
+		}
+		i := slices.IndexFunc(out, func(p poolStatus) bool { return p.Name == k.Pool().Name })
+		if i < 0 {
+			i = len(out)
+			out = append(out, poolStatus{Name: k.Pool().Name, Status: blueprints.Karpenter, Capacity: string(k.Pool().Capacity), InstanceTypes: k.Pool().InstanceTypes,
+				Nodes: []nodeStatus{}, Issues: []string{}})
+		}
+		out[i].Max += k.Beyond()
+		out[i].Desired += k.Nodes()
+	}
+	for i := range out {
+		p := &out[i]
 		for _, n := range nodes {
 			if blueprints.PoolOf(n.Labels) == p.Name {
 				p.Nodes = append(p.Nodes, newNodeStatus(n))
@@ -228,7 +239,17 @@ func (s *session) poolStatuses(nodes []corev1.Node) []poolStatus {
 		for _, n := range p.Nodes {
 			p.GPUs.add(n.GPUs)
 		}
-		out = append(out, p)
+	}
+	return out
+}
+
+// groupStatuses is what EKS says of the node groups.
+func (s *session) groupStatuses() []poolStatus {
+	var out []poolStatus
+	for _, g := range s.stack.pools {
+		live := g.Live()
+		out = append(out, poolStatus{Name: g.Pool().Name, Status: live.Status, Capacity: string(g.Pool().Capacity), InstanceTypes: g.Pool().InstanceTypes,
+			Min: live.Min, Max: live.Max, Desired: live.Desired, Nodes: []nodeStatus{}, Issues: append([]string{}, live.Issues...)})
 	}
 	return out
 }

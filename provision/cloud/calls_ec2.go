@@ -60,6 +60,7 @@ type ec2Calls struct {
 	releaseAddress                 op[ec2.ReleaseAddressInput, ec2.ReleaseAddressOutput, ec2.Options]
 	replaceRoute                   op[ec2.ReplaceRouteInput, ec2.ReplaceRouteOutput, ec2.Options]
 	revokeSecurityGroupIngress     op[ec2.RevokeSecurityGroupIngressInput, ec2.RevokeSecurityGroupIngressOutput, ec2.Options]
+	terminateInstances             op[ec2.TerminateInstancesInput, ec2.TerminateInstancesOutput, ec2.Options]
 }
 
 func newEC2Calls(c *ec2.Client) *ec2Calls {
@@ -116,6 +117,7 @@ func newEC2Calls(c *ec2.Client) *ec2Calls {
 		releaseAddress:                 c.ReleaseAddress,
 		replaceRoute:                   c.ReplaceRoute,
 		revokeSecurityGroupIngress:     c.RevokeSecurityGroupIngress,
+		terminateInstances:             c.TerminateInstances,
 	}
 }
 
@@ -325,4 +327,8 @@ func (c *ec2Calls) ReplaceRoute(ctx context.Context, in *ec2.ReplaceRouteInput, 
 
 func (c *ec2Calls) RevokeSecurityGroupIngress(ctx context.Context, in *ec2.RevokeSecurityGroupIngressInput, o ...func(*ec2.Options)) (*ec2.RevokeSecurityGroupIngressOutput, error) {
 	return c.revokeSecurityGroupIngress(ctx, in, o...)
+}
+
+func (c *ec2Calls) TerminateInstances(ctx context.Context, in *ec2.TerminateInstancesInput, o ...func(*ec2.Options)) (*ec2.TerminateInstancesOutput, error) {
+	return c.terminateInstances(ctx, in, o...)
 }

@@ -8,12 +8,16 @@ import (
 
 // iamCalls is what is called of IAM; see [op].
 type iamCalls struct {
+	addRoleToInstanceProfile      op[iam.AddRoleToInstanceProfileInput, iam.AddRoleToInstanceProfileOutput, iam.Options]
 	attachRolePolicy              op[iam.AttachRolePolicyInput, iam.AttachRolePolicyOutput, iam.Options]
+	createInstanceProfile         op[iam.CreateInstanceProfileInput, iam.CreateInstanceProfileOutput, iam.Options]
 	createRole                    op[iam.CreateRoleInput, iam.CreateRoleOutput, iam.Options]
 	createServiceLinkedRole       op[iam.CreateServiceLinkedRoleInput, iam.CreateServiceLinkedRoleOutput, iam.Options]
+	deleteInstanceProfile         op[iam.DeleteInstanceProfileInput, iam.DeleteInstanceProfileOutput, iam.Options]
 	deleteRole                    op[iam.DeleteRoleInput, iam.DeleteRoleOutput, iam.Options]
 	deleteRolePolicy              op[iam.DeleteRolePolicyInput, iam.DeleteRolePolicyOutput, iam.Options]
 	detachRolePolicy              op[iam.DetachRolePolicyInput, iam.DetachRolePolicyOutput, iam.Options]
+	getInstanceProfile            op[iam.GetInstanceProfileInput, iam.GetInstanceProfileOutput, iam.Options]
 	getRole                       op[iam.GetRoleInput, iam.GetRoleOutput, iam.Options]
 	getRolePolicy                 op[iam.GetRolePolicyInput, iam.GetRolePolicyOutput, iam.Options]
 	listAttachedRolePolicies      op[iam.ListAttachedRolePoliciesInput, iam.ListAttachedRolePoliciesOutput, iam.Options]
@@ -23,18 +27,23 @@ type iamCalls struct {
 	listRoles                     op[iam.ListRolesInput, iam.ListRolesOutput, iam.Options]
 	putRolePolicy                 op[iam.PutRolePolicyInput, iam.PutRolePolicyOutput, iam.Options]
 	removeRoleFromInstanceProfile op[iam.RemoveRoleFromInstanceProfileInput, iam.RemoveRoleFromInstanceProfileOutput, iam.Options]
+	tagInstanceProfile            op[iam.TagInstanceProfileInput, iam.TagInstanceProfileOutput, iam.Options]
 	tagRole                       op[iam.TagRoleInput, iam.TagRoleOutput, iam.Options]
 	updateAssumeRolePolicy        op[iam.UpdateAssumeRolePolicyInput, iam.UpdateAssumeRolePolicyOutput, iam.Options]
 }
 
 func newIAMCalls(c *iam.Client) *iamCalls {
 	return &iamCalls{
+		addRoleToInstanceProfile:      c.AddRoleToInstanceProfile,
 		attachRolePolicy:              c.AttachRolePolicy,
+		createInstanceProfile:         c.CreateInstanceProfile,
 		createRole:                    c.CreateRole,
 		createServiceLinkedRole:       c.CreateServiceLinkedRole,
+		deleteInstanceProfile:         c.DeleteInstanceProfile,
 		deleteRole:                    c.DeleteRole,
 		deleteRolePolicy:              c.DeleteRolePolicy,
 		detachRolePolicy:              c.DetachRolePolicy,
+		getInstanceProfile:            c.GetInstanceProfile,
 		getRole:                       c.GetRole,
 		getRolePolicy:                 c.GetRolePolicy,
 		listAttachedRolePolicies:      c.ListAttachedRolePolicies,
@@ -44,6 +53,7 @@ func newIAMCalls(c *iam.Client) *iamCalls {
 		listRoles:                     c.ListRoles,
 		putRolePolicy:                 c.PutRolePolicy,
 		removeRoleFromInstanceProfile: c.RemoveRoleFromInstanceProfile,
+		tagInstanceProfile:            c.TagInstanceProfile,
 		tagRole:                       c.TagRole,
 		updateAssumeRolePolicy:        c.UpdateAssumeRolePolicy,
 	}
@@ -115,4 +125,24 @@ func (c *iamCalls) TagRole(ctx context.Context, in *iam.TagRoleInput, o ...func(
 
 func (c *iamCalls) UpdateAssumeRolePolicy(ctx context.Context, in *iam.UpdateAssumeRolePolicyInput, o ...func(*iam.Options)) (*iam.UpdateAssumeRolePolicyOutput, error) {
 	return c.updateAssumeRolePolicy(ctx, in, o...)
+}
+
+func (c *iamCalls) AddRoleToInstanceProfile(ctx context.Context, in *iam.AddRoleToInstanceProfileInput, o ...func(*iam.Options)) (*iam.AddRoleToInstanceProfileOutput, error) {
+	return c.addRoleToInstanceProfile(ctx, in, o...)
+}
+
+func (c *iamCalls) CreateInstanceProfile(ctx context.Context, in *iam.CreateInstanceProfileInput, o ...func(*iam.Options)) (*iam.CreateInstanceProfileOutput, error) {
+	return c.createInstanceProfile(ctx, in, o...)
+}
+
+func (c *iamCalls) DeleteInstanceProfile(ctx context.Context, in *iam.DeleteInstanceProfileInput, o ...func(*iam.Options)) (*iam.DeleteInstanceProfileOutput, error) {
+	return c.deleteInstanceProfile(ctx, in, o...)
+}
+
+func (c *iamCalls) GetInstanceProfile(ctx context.Context, in *iam.GetInstanceProfileInput, o ...func(*iam.Options)) (*iam.GetInstanceProfileOutput, error) {
+	return c.getInstanceProfile(ctx, in, o...)
+}
+
+func (c *iamCalls) TagInstanceProfile(ctx context.Context, in *iam.TagInstanceProfileInput, o ...func(*iam.Options)) (*iam.TagInstanceProfileOutput, error) {
+	return c.tagInstanceProfile(ctx, in, o...)
 }

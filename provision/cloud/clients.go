@@ -21,8 +21,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 )
@@ -36,11 +38,13 @@ type Clients struct {
 	EC2         *ec2Calls
 	EFS         *efsCalls
 	EKS         *eks.Client
+	Events      *eventsCalls
 	ELB         *elbCalls
 	ClassicELB  *classicELBCalls
 	IAM         *iamCalls
 	Logs        *logsCalls
 	S3          *s3.Client
+	SQS         *sqsCalls
 	STS         *sts.Client
 
 	config aws.Config
@@ -86,11 +90,13 @@ func New(ctx context.Context, region, version string) (*Clients, error) {
 	c.EC2 = newEC2Calls(ec2.NewFromConfig(cfg))
 	c.EFS = newEFSCalls(efs.NewFromConfig(cfg))
 	c.EKS = eks.NewFromConfig(cfg)
+	c.Events = newEventsCalls(eventbridge.NewFromConfig(cfg))
 	c.ClassicELB = newClassicELBCalls(elasticloadbalancing.NewFromConfig(cfg))
 	c.ELB = newELBCalls(elasticloadbalancingv2.NewFromConfig(cfg))
 	c.IAM = newIAMCalls(iam.NewFromConfig(cfg))
 	c.Logs = newLogsCalls(cloudwatchlogs.NewFromConfig(cfg))
 	c.S3 = s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil })
+	c.SQS = newSqsCalls(sqs.NewFromConfig(cfg))
 	c.STS = sts.NewFromConfig(cfg)
 	return c, nil
 }

@@ -169,7 +169,8 @@ func IsNotFound(err error) bool {
 	case "ResourceNotFoundException", "NoSuchEntity", "NotFound", "NoSuchBucket", "NoSuchKey", "NoSuchLifecycleConfiguration",
 		"NoSuchPublicAccessBlockConfiguration", "NoSuchBucketPolicy", "ServerSideEncryptionConfigurationNotFoundError", "NoSuchTagSet",
 		"LoadBalancerNotFound", "TargetGroupNotFound", "NatGatewayNotFound", "InvalidAllocationID.NotFound", "Gateway.NotAttached",
-		"InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException", "FileSystemNotFound", "MountTargetNotFound":
+		"InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException", "FileSystemNotFound", "MountTargetNotFound",
+		"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist":
 		return true
 	}
 	return strings.HasPrefix(c, "Invalid") && (strings.HasSuffix(c, ".NotFound") || strings.HasSuffix(c, ".NotFoundException"))
@@ -194,6 +195,12 @@ func IsQuota(err error) bool { return hasCode(err, quotaCodes...) }
 // IsDependency tells that something still uses the resource that was to be deleted.
 func IsDependency(err error) bool {
 	return hasCode(err, "DependencyViolation", "DeleteConflict", "InvalidIPAddress.InUse", "ResourceInUseException", "ResourceInUse", "FileSystemInUse")
+}
+
+// IsDeletedLately tells that something of the same name was deleted too short a
+// time ago: SQS wants 60 seconds between (API reference, CreateQueue).
+func IsDeletedLately(err error) bool {
+	return hasCode(err, "AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently")
 }
 
 // IsBusy tells that the resource is in the middle of another change, which ends

@@ -72,7 +72,7 @@ func Find(actions ...string) Permission {
 // is made, in the site's region only.
 func (s Site) Change(actions ...string) Permission {
 	return Permission{
-		Sid: "ChangeNetworkAndPools", Actions: actions,
+		Sid: "ChangeEC2", Actions: actions,
 		Conditions: Conditions{"StringEquals": {"aws:RequestedRegion": {s.Region}}},
 	}
 }

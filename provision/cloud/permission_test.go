@@ -29,7 +29,7 @@ func TestPolicyMergesPermissions(t *testing.T) {
 			`{"Sid":"Pass","Effect":"Allow","Action":"iam:PassRole","Resource":"arn:aws-cn:iam::111122223333:role/a","Condition":{"StringEquals":{"iam:PassedToService":["ec2","eks"]}}}`},
 		{"what changes is bound to the region",
 			[]Permission{site.Change("ec2:CreateVpc")},
-			`{"Sid":"ChangeNetworkAndPools","Effect":"Allow","Action":"ec2:CreateVpc","Resource":"*","Condition":{"StringEquals":{"aws:RequestedRegion":"cn-north-1"}}}`},
+			`{"Sid":"ChangeEC2","Effect":"Allow","Action":"ec2:CreateVpc","Resource":"*","Condition":{"StringEquals":{"aws:RequestedRegion":"cn-north-1"}}}`},
 		{"the reading part",
 			[]Permission{Permission{Sid: "All", Actions: []string{"s3:ListBucket", "s3:PutObject", "s3:GetObject", "ec2:DescribeVpcs"}, Resources: []string{site.S3("b")}}.Reading(), site.Change("ec2:CreateVpc").Reading()},
 			`{"Sid":"All","Effect":"Allow","Action":["ec2:DescribeVpcs","s3:GetObject","s3:ListBucket"],"Resource":"arn:aws-cn:s3:::b"}`},

@@ -214,7 +214,7 @@ func converge(t *testing.T, r engine.Resource) {
 
 func TestRoles(t *testing.T) {
 	b := blueprint("demo")
-	for _, spec := range []RoleSpec{ClusterRole(b), NodeRole(b), EBSCSIRole(b), AutoscalerRole(b)} {
+	for _, spec := range []RoleSpec{ClusterRole(b), NodeRole(b), EBSCSIRole(b), AutoscalerRole(b), KarpenterRole(b, "demo-karpenter")} {
 		t.Run(spec.ID, func(t *testing.T) {
 			f := &fakeIAM{roles: map[string]*fakeRole{}}
 			r := NewRole(f, owner, spec)

@@ -57,8 +57,28 @@ func (r *ServiceLinkedRole) Permissions(s cloud.Site) []cloud.Permission {
 	return []cloud.Permission{
 		cloud.Find("iam:ListRoles"),
 		{
-			Sid: "MakeServiceLinkedRoles", Actions: []string{"iam:CreateServiceLinkedRole"}, Resources: []string{linked},
+			Sid: "LinkServices", Actions: []string{"iam:CreateServiceLinkedRole"}, Resources: []string{linked},
 			Conditions: cloud.Conditions{"StringEquals": {"iam:AWSServiceName": {r.service}}},
 		},
 	}
+}
+
+// Permissions implements [cloud.Permitted]. Who puts a role into a profile hands it
+// to EC2.
+func (p *InstanceProfile) Permissions(s cloud.Site) []cloud.Permission {
+	profile := []string{s.IAM("instance-profile/" + p.Name())}
+	list := []cloud.Permission{{Sid: "MakeInstanceProfile", Resources: profile, Actions: []string{
+		"iam:GetInstanceProfile", "iam:RemoveRoleFromInstanceProfile", "iam:DeleteInstanceProfile",
+	}}}
+	if p.unwanted {
+		return list
+	}
+	return append(list,
+		cloud.Permission{Sid: "MakeInstanceProfile", Resources: profile, Actions: []string{
+			"iam:CreateInstanceProfile", "iam:TagInstanceProfile", "iam:AddRoleToInstanceProfile",
+		}},
+		cloud.Permission{
+			Sid: "PassRoles", Resources: []string{p.role.roles(s)}, Actions: []string{"iam:PassRole"},
+			Conditions: cloud.Conditions{"StringEquals": {"iam:PassedToService": {ec2Service}}},
+		})
 }

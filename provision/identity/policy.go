@@ -30,10 +30,10 @@ type Document struct {
 type Statement struct {
 	Sid       string `json:",omitempty"`
 	Effect    string
-	Principal map[string]any               `json:",omitempty"`
-	Action    []string                     `json:",omitempty"`
-	Resource  []string                     `json:",omitempty"`
-	Condition map[string]map[string]string `json:",omitempty"`
+	Principal map[string]any            `json:",omitempty"`
+	Action    []string                  `json:",omitempty"`
+	Resource  []string                  `json:",omitempty"`
+	Condition map[string]map[string]any `json:",omitempty"` // a value or a list of them
 }
 
 // JSON is the document as IAM takes it.
@@ -184,7 +184,7 @@ func AutoscalerRole(b *blueprints.Blueprint) RoleSpec {
 				Sid:      "Scale",
 				Action:   []string{"autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"},
 				Resource: []string{"*"},
-				Condition: map[string]map[string]string{"StringEquals": {
+				Condition: map[string]map[string]any{"StringEquals": {
 					"aws:ResourceTag/k8s.io/cluster-autoscaler/" + b.Metadata.Name: "owned",
 				}},
 			},

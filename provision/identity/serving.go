@@ -33,7 +33,7 @@ func ServingRole(b *blueprints.Blueprint, s blueprints.Service) RoleSpec {
 	r.Inline = map[string]Document{"model": Allow(
 		Statement{
 			Sid: "List", Action: []string{"s3:ListBucket"}, Resource: []string{bucket},
-			Condition: map[string]map[string]string{"StringLike": {"s3:prefix": s.Model + "/*"}},
+			Condition: map[string]map[string]any{"StringLike": {"s3:prefix": s.Model + "/*"}},
 		},
 		Statement{Sid: "Read", Action: []string{"s3:GetObject"}, Resource: []string{bucket + "/" + s.Model + "/*"}},
 	)}

@@ -167,7 +167,7 @@ func (s *Search) judge(found map[string]item) []Thing {
 		if i.derived {
 			continue
 		}
-		i.pool, i.object, i.Why = i.tags[tagPool], objectOf(i.tags), s.reason(i.tags)
+		i.pool, i.object, i.Why = poolOf(i.tags), objectOf(i.tags), s.reason(i.tags)
 		i.inUse = i.inUse || used[id]
 		if i.Why == "" {
 			i.disown(whyInVPC)

@@ -22,10 +22,14 @@ import (
 	classictypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"aicluster/provision/cloud"
 )
@@ -54,13 +58,14 @@ type account struct {
 	classic  map[string]tags // so are these
 	buckets  map[string]tags
 	files    map[string]tags // EFS
+	events   []string        // names of queues and rules
 	calls    int             // of DescribeNatGateways
 }
 
 // search is a search for cluster "demo" in us-west-2.
 func (a *account) search() *Search {
 	return &Search{EC2: a, EKS: fakeEKS{a}, IAM: fakeIAM{a}, Logs: fakeLogs{a}, AutoScaling: fakeScaling{a}, ELB: fakeELB{a}, Classic: fakeClassic{a}, S3: fakeS3{a}, EFS: fakeEFS{a},
-		Cluster: "demo", Region: "us-west-2"}
+		Queues: fakeEvents{a}, Rules: fakeEvents{a}, Cluster: "demo", Region: "us-west-2"}
 }
 
 // run searches and lists what was found as "kind/id", foreign things with a "!".
@@ -231,9 +236,29 @@ func (f fakeIAM) GetRole(_ context.Context, in *iam.GetRoleInput, _ ...func(*iam
 func (f fakeIAM) ListInstanceProfiles(context.Context, *iam.ListInstanceProfilesInput, ...func(*iam.Options)) (*iam.ListInstanceProfilesOutput, error) {
 	out := &iam.ListInstanceProfilesOutput{}
 	for name, role := range f.profiles {
-		out.InstanceProfiles = append(out.InstanceProfiles, iamtypes.InstanceProfile{InstanceProfileName: aws.String(name), Roles: []iamtypes.Role{{RoleName: aws.String(role)}}})
+		p := iamtypes.InstanceProfile{InstanceProfileName: aws.String(name)}
+		if role != "" {
+			p.Roles = []iamtypes.Role{{RoleName: aws.String(role)}}
+		}
+		out.InstanceProfiles = append(out.InstanceProfiles, p)
 	}
 	return out, nil
+}
+
+type fakeEvents struct{ *account }
+
+func (f fakeEvents) GetQueueUrl(_ context.Context, in *sqs.GetQueueUrlInput, _ ...func(*sqs.Options)) (*sqs.GetQueueUrlOutput, error) {
+	if !slices.Contains(f.events, "queue/"+*in.QueueName) {
+		return nil, &sqstypes.QueueDoesNotExist{}
+	}
+	return &sqs.GetQueueUrlOutput{QueueUrl: aws.String("https://sqs/" + *in.QueueName)}, nil
+}
+
+func (f fakeEvents) DescribeRule(_ context.Context, in *eventbridge.DescribeRuleInput, _ ...func(*eventbridge.Options)) (*eventbridge.DescribeRuleOutput, error) {
+	if !slices.Contains(f.events, "rule/"+*in.Name) {
+		return nil, &eventtypes.ResourceNotFoundException{}
+	}
+	return &eventbridge.DescribeRuleOutput{}, nil
 }
 
 type fakeLogs struct{ *account }

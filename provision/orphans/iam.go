@@ -84,11 +84,15 @@ func (s *Search) profiles(ctx context.Context) ([]Thing, error) {
 			return found, err
 		}
 		for _, p := range page.InstanceProfiles {
+			name := aws.ToString(p.InstanceProfileName)
 			i := slices.IndexFunc(p.Roles, func(r types.Role) bool { return s.mayBeRole(aws.ToString(r.RoleName)) })
+			if len(p.Roles) == 0 && s.mayBeRole(name) { // ours is named like its role, which is gone
+				found = append(found, Thing{Kind: "instance-profile", ID: name, Why: "its name", Remove: "aws iam delete-instance-profile --instance-profile-name " + name})
+			}
 			if i < 0 {
 				continue
 			}
-			name, role := aws.ToString(p.InstanceProfileName), aws.ToString(p.Roles[i].RoleName)
+			role := aws.ToString(p.Roles[i].RoleName)
 			if things, err := s.role(ctx, role); err != nil || len(things) == 0 || things[0].Foreign {
 				if err != nil {
 					return found, err

@@ -88,10 +88,10 @@ func (s *Search) snapshots(ids []string) []Thing {
 }
 
 // listTemplates asks by tag, since launch templates have no filter on ids: for
-// ours, and for the copies that EKS makes for node groups.
+// ours, for the copies that EKS makes for node groups, and for Karpenter's.
 func (s *Search) listTemplates(ctx context.Context, _ []types.Filter) ([]item, error) {
 	var all []item
-	for _, key := range []string{cloud.TagCluster, tagNodes} {
+	for _, key := range []string{cloud.TagCluster, tagNodes, tagKarpenter} {
 		pages := ec2.NewDescribeLaunchTemplatesPaginator(s.EC2, &ec2.DescribeLaunchTemplatesInput{Filters: []types.Filter{cloud.Filter("tag:"+key, s.Cluster)}})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)

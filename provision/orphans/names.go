@@ -107,7 +107,7 @@ func (s *Search) logGroup(ctx context.Context, name string) ([]Thing, error) {
 
 // roleSuffixes end the names of the roles that are made for a cluster; roleOfService
 // is in that of a service's role.
-var roleSuffixes = []string{"-cluster", "-nodes", "-ebs-csi", "-efs-csi", "-cluster-autoscaler", "-container-logs"}
+var roleSuffixes = []string{"-cluster", "-nodes", "-ebs-csi", "-efs-csi", "-cluster-autoscaler", "-container-logs", "-karpenter"}
 
 const roleOfService = "-serving-"
 

@@ -36,7 +36,7 @@ type Thing struct {
 
 	going  bool   // AWS is taking it away
 	inUse  bool   // plugged into something that stands
-	pool   string // the node group that it was made for
+	pool   string // the pool that it was made for: a node group, or Karpenter's
 	object string // the Kubernetes object that it was made for: "service/NAMESPACE/NAME", "pv/NAME"
 }
 
@@ -66,6 +66,8 @@ type Search struct {
 	Classic     ClassicAPI
 	S3          BucketAPI
 	EFS         FilesAPI
+	Queues      QueueAPI
+	Rules       RuleAPI
 
 	Cluster string
 	Region  string
@@ -90,6 +92,8 @@ func (s *Search) Run(ctx context.Context) ([]Thing, error) {
 		{"log groups", s.logGroups},
 		{"buckets", s.buckets},
 		{"file systems", s.fileSystems},
+		{"queues", s.queues},
+		{"event rules", s.rules},
 	} {
 		wg.Go(func() {
 			things, err := f.find(ctx)

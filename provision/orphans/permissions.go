@@ -11,7 +11,7 @@ func Permissions(s cloud.Site) []cloud.Permission {
 			"ec2:DescribeInternetGateways", "ec2:DescribeVpcEndpoints", "ec2:DescribeLaunchTemplates",
 			"autoscaling:DescribeAutoScalingGroups", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTargetGroups",
 			"elasticloadbalancing:DescribeTags", "iam:ListRoles", "iam:ListInstanceProfiles", "logs:DescribeLogGroups", "s3:ListAllMyBuckets",
-			"elasticfilesystem:DescribeFileSystems"),
+			"sqs:GetQueueUrl", "events:DescribeRule", "elasticfilesystem:DescribeFileSystems"),
 		{Sid: "MakeCluster", Actions: []string{"eks:DescribeCluster"}, Resources: []string{s.ARN("eks", "cluster/"+s.Cluster)}},
 	}
 }

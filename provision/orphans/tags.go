@@ -1,6 +1,7 @@
 package orphans
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -15,9 +16,13 @@ const (
 	tagPool      = "eks:nodegroup-name"             // beside it
 	tagInterface = "cluster.k8s.amazonaws.com/name" // amazon-vpc-cni-k8s, on interfaces
 	tagBalancer  = "elbv2.k8s.aws/cluster"          // aws-load-balancer-controller
+	tagKarpenter = "eks:eks-cluster-name"           // Karpenter, on instances and launch templates
 	tagVolume    = "KubernetesCluster"              // aws-ebs-csi-driver, beside the next
 	ownedPrefix  = "kubernetes.io/cluster/"         // the cloud provider and drivers, with the value "owned"
 	owned        = "owned"
+
+	tagNodePool  = "karpenter.sh/nodepool"          // Karpenter, on instances
+	tagNodeClass = "karpenter.k8s.aws/ec2nodeclass" // and on launch templates; it is named like the pool
 
 	tagService   = "kubernetes.io/service-name"              // the cloud provider, on load balancers: NAMESPACE/NAME
 	tagPV        = "kubernetes.io/created-for/pv/name"       // aws-ebs-csi-driver, on volumes
@@ -28,7 +33,7 @@ const (
 
 // tagKeys are the keys of the tags that name a cluster.
 func (s *Search) tagKeys() []string {
-	return []string{cloud.TagCluster, ownedPrefix + s.Cluster, tagEKSMade, tagNodes, tagInterface, tagBalancer, tagVolume}
+	return []string{cloud.TagCluster, ownedPrefix + s.Cluster, tagEKSMade, tagNodes, tagInterface, tagBalancer, tagKarpenter, tagVolume}
 }
 
 // names tells that a tag names the cluster. A VPC or subnet that the cluster only
@@ -48,6 +53,11 @@ func (s *Search) reason(tags map[string]string) string {
 		}
 	}
 	return ""
+}
+
+// poolOf is the pool that something was made for, or empty.
+func poolOf(tags map[string]string) string {
+	return cmp.Or(tags[tagPool], tags[tagNodePool], tags[tagNodeClass])
 }
 
 // objectOf is the Kubernetes object that a controller made something for, or empty.
