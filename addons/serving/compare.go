@@ -34,6 +34,7 @@ func content(u *unstructured.Unstructured) map[string]any {
 		unstructured.RemoveNestedField(fields, "metadata", name)
 	}
 	unstructured.RemoveNestedField(fields, "metadata", "annotations", "deployment.kubernetes.io/revision")
+	prune(fields)
 	return fields
 }
 

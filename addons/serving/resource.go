@@ -183,7 +183,7 @@ func (s *Service) refused() []engine.Change {
 	if why == "" {
 		return nil
 	}
-	return []engine.Change{{Field: "model", Wanted: s.svc.Model + ": " + why, Policy: engine.PolicyRefused, Hint: hint}}
+	return []engine.Change{{Field: "model", Wanted: s.svc.Model + " on pool " + pool.Name + ": " + why, Policy: engine.PolicyRefused, Hint: hint}}
 }
 
 // changes is how the objects differ from what Render makes. missing tells that some
