@@ -53,6 +53,9 @@ const (
 	PodStart            Step = "kubernetes.pod.start"   // image pull and container start
 	PodRun              Step = "kubernetes.pod.run"     // a container that does its work and ends
 	GPUOperand          Step = "gpu.operand.start"      // one more wait per GPU operand pod: large images, validation
+	ModelLoad           Step = "vllm.model.load"        // vLLM's process begins until it listens: weights, compilation
+	FirstToken          Step = "vllm.token.first"       // a request runs until its first token
+	NextToken           Step = "vllm.token.next"
 	LoadBalancerCreate  Step = "elbv2.loadBalancer.create"
 	LoadBalancerDelete  Step = "elbv2.loadBalancer.delete" // after the call: interfaces are released
 	CloudControllerSync Step = "kubernetes.cloudController.sync"
@@ -95,6 +98,9 @@ func Profile() map[Step]time.Duration {
 		PodStart:            10 * time.Second,
 		PodRun:              3 * time.Second,
 		GPUOperand:          20 * time.Second,
+		ModelLoad:           60 * time.Second, // an 8B model from local NVMe; an estimate, as the next two
+		FirstToken:          200 * time.Millisecond,
+		NextToken:           20 * time.Millisecond,
 		LoadBalancerCreate:  2 * time.Minute,
 		LoadBalancerDelete:  30 * time.Second,
 		CloudControllerSync: 3 * time.Second,

@@ -32,6 +32,7 @@ import (
 	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/kube"
 	"aicluster/e2e/localcloud/traffic"
+	"aicluster/e2e/localcloud/vllm"
 )
 
 // TestMain makes the test binary stand for the localcloud executable, whose
@@ -71,6 +72,7 @@ func startCluster(t *testing.T) *testCluster {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	network := traffic.New()
+	network.Install(vllm.New(speed))
 	way := httptest.NewServer(http.HandlerFunc(network.ServeTunnel))
 	t.Cleanup(way.Close)
 	plane, err := kube.Start(ctx, kube.Options{Dir: filepath.Join(t.TempDir(), "plane"), Cluster: "demo", Version: "1.35", Clock: speed, NetworkURL: way.URL})

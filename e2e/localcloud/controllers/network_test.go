@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
@@ -105,4 +106,61 @@ func fetch(url string) (string, error) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	return string(body), err
+}
+
+// TestVLLM: a vLLM pod is ready when its probes have found its server, which listens
+// once the model is loaded; one that is not given the time is restarted.
+func TestVLLM(t *testing.T) {
+	c := startCluster(t)
+	c.addon("vpc-cni")
+	c.addNode("gpu", Facts{})
+	c.apply(manifests(t, "testdata/vllm.yaml")...)
+	pod := func(name string) corev1.Pod {
+		p, err := c.client.CoreV1().Pods("default").Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *p
+	}
+	c.eventually("the container", func() error {
+		if p := pod("llama"); p.Status.Phase != corev1.PodRunning {
+			return fmt.Errorf("%+v", p.Status)
+		}
+		return nil
+	})
+	p := pod("llama")
+	if s := p.Status.ContainerStatuses[0]; s.Ready || *s.Started || s.State.Running == nil || podReady(&p) {
+		t.Errorf("ready before the model is loaded: %+v", p.Status)
+	}
+	c.eventually("the model", func() error {
+		if p := pod("llama"); !podReady(&p) || !*p.Status.ContainerStatuses[0].Started {
+			return fmt.Errorf("%+v", p.Status)
+		}
+		return nil
+	})
+	c.eventually("/v1/models", func() error {
+		body, err := c.client.Discovery().RESTClient().Get().AbsPath("/api/v1/namespaces/default/services/llama:80/proxy/v1/models").DoRaw(t.Context())
+		if err != nil || !strings.Contains(string(body), `"id":"llama","object":"model"`) || !strings.Contains(string(body), `"max_model_len":4096`) {
+			return fmt.Errorf("%s, %v", body, err)
+		}
+		return nil
+	})
+	c.eventually("restarts", func() error {
+		p := pod("hasty")
+		if s := p.Status.ContainerStatuses[0]; s.RestartCount < 2 || s.Ready || s.LastTerminationState.Terminated == nil {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+	events, err := c.client.CoreV1().Events("default").List(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.name=hasty"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{}
+	for _, e := range events.Items {
+		said[e.Reason] = e.Message
+	}
+	if !strings.Contains(said["Unhealthy"], "connect: connection refused") || said["Killing"] != "Container vllm failed liveness probe, will be restarted" {
+		t.Errorf("events: %v", said)
+	}
 }

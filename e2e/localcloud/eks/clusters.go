@@ -177,7 +177,7 @@ func (s *Service) newCluster(region, caller string, in *eks.CreateClusterInput) 
 	issuer := fmt.Sprintf("https://oidc.eks.%s.amazonaws.com/id/%s", region, strings.ToUpper(short(32)))
 	return &cluster{
 		key: clusterKey{region, name}, creator: principal(caller), selfCNI: orBool(in.BootstrapSelfManagedAddons, true), request: requestOf(in.ClientRequestToken, in),
-		network: traffic.New(), nodegroups: map[string]*nodegroup{}, addons: map[string]*addon{}, entries: map[string]*entry{}, fargate: map[string]*types.FargateProfile{}, fargateToken: map[string]string{},
+		network: s.newNetwork(), nodegroups: map[string]*nodegroup{}, addons: map[string]*addon{}, entries: map[string]*entry{}, fargate: map[string]*types.FargateProfile{}, fargateToken: map[string]string{},
 		associations: map[string]*types.PodIdentityAssociation{}, asked: map[string]request{}, nodes: map[string]string{},
 		data: types.Cluster{
 			Name: in.Name, Arn: aws.String(arn(region, "cluster/"+name)), CreatedAt: now(),

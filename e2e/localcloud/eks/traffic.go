@@ -7,7 +7,18 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+
+	"aicluster/e2e/localcloud/nginx"
+	"aicluster/e2e/localcloud/traffic"
+	"aicluster/e2e/localcloud/vllm"
 )
+
+// newNetwork is the network of a cluster, with the images that answer requests.
+func (s *Service) newNetwork() *traffic.Network {
+	n := traffic.New()
+	n.Install(vllm.New(s.clock), nginx.New(n, s.clock))
+	return n
+}
 
 // NetworkPath is where [Service.Network] is to be mounted below BaseURL. The region
 // and the name of the cluster follow it.

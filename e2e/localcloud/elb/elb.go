@@ -32,6 +32,7 @@ type Service struct {
 	ec2   *ec2.Service
 	iam   *iam.Service
 	later later.Queue
+	reach Reach
 
 	// mu guards the load balancers. EC2 may be called with it held: it does not call back.
 	mu        sync.Mutex

@@ -116,16 +116,17 @@ func (s *Service) deregisterInstances(ctx context.Context, in *elasticloadbalanc
 	return &elasticloadbalancing.DeregisterInstancesFromLoadBalancerOutput{Instances: s.instancesOf(b)}, nil
 }
 
-// describeInstanceHealth takes every running instance as healthy, once the load
-// balancer works.
+// describeInstanceHealth checks the instances now, rather than at intervals, once the
+// load balancer works.
 func (s *Service) describeInstanceHealth(ctx context.Context, in *elasticloadbalancing.DescribeInstanceHealthInput) (*elasticloadbalancing.DescribeInstanceHealthOutput, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	b, err := s.find(ctx, in.LoadBalancerName)
 	if err != nil {
+		s.mu.Unlock()
 		return nil, err
 	}
-	have := s.instancesOf(b)
+	have, inService, check := s.instancesOf(b), b.inService, b.health
+	s.mu.Unlock()
 	for _, x := range in.Instances {
 		if !slices.ContainsFunc(have, func(y types.Instance) bool { return *y.InstanceId == aws.ToString(x.InstanceId) }) {
 			return nil, invalidInstance("Could not find EC2 instance %s.", aws.ToString(x.InstanceId))
@@ -138,10 +139,13 @@ func (s *Service) describeInstanceHealth(ctx context.Context, in *elasticloadbal
 	for _, x := range have {
 		state := types.InstanceState{InstanceId: x.InstanceId, State: aws.String("InService"), ReasonCode: aws.String("N/A"), Description: aws.String("N/A")}
 		switch i, _ := s.ec2.Instance(b.region, *x.InstanceId); {
-		case !b.inService:
+		case !inService:
 			state.State, state.ReasonCode, state.Description = aws.String("OutOfService"), aws.String("ELB"), aws.String("Instance registration is still in progress.")
 		case i.State != "running":
 			state.State, state.ReasonCode, state.Description = aws.String("OutOfService"), aws.String("Instance"), aws.String("Instance is in stopped state.")
+		case !s.healthy(ctx, b.region, *x.InstanceId, check):
+			state.State, state.ReasonCode = aws.String("OutOfService"), aws.String("Instance")
+			state.Description = aws.String("Instance has failed at least the UnhealthyThreshold number of health checks consecutively.")
 		}
 		out.InstanceStates = append(out.InstanceStates, state)
 	}

@@ -29,6 +29,7 @@ type Service struct {
 	ec2   *ec2.Service
 	iam   *iam.Service
 	later later.Queue
+	reach Reach
 
 	// mu guards all below. EC2 may be called with it held: it does not call back.
 	mu        sync.Mutex

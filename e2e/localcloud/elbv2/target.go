@@ -242,7 +242,6 @@ func (s *Service) deregisterTargets(_ context.Context, in *elbv2.DeregisterTarge
 	return &elbv2.DeregisterTargetsOutput{}, nil
 }
 
-// describeTargetHealth takes every registered target whose group is in use as healthy.
 // among tells whether t was asked for; an empty list asks for all. A port that is
 // left out means any (DescribeTargetHealth, "Targets").
 func among(asked []types.TargetDescription, t types.TargetDescription) bool {
@@ -251,28 +250,31 @@ func among(asked []types.TargetDescription, t types.TargetDescription) bool {
 	})
 }
 
-func (s *Service) describeTargetHealth(_ context.Context, in *elbv2.DescribeTargetHealthInput) (*elbv2.DescribeTargetHealthOutput, error) {
+// describeTargetHealth checks the targets of a group in use now, rather than at
+// intervals.
+func (s *Service) describeTargetHealth(ctx context.Context, in *elbv2.DescribeTargetHealthInput) (*elbv2.DescribeTargetHealthOutput, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	g, err := s.group(in.TargetGroupArn)
 	if err != nil {
+		s.mu.Unlock()
 		return nil, err
 	}
-	health := types.TargetHealth{State: types.TargetHealthStateEnumHealthy}
-	if len(s.balancersOf(g.arn)) == 0 {
-		health = types.TargetHealth{
+	used, targets := len(s.balancersOf(g.arn)) > 0, s.targetsOf(g)
+	s.mu.Unlock()
+	out := &elbv2.DescribeTargetHealthOutput{TargetHealthDescriptions: []types.TargetHealthDescription{}}
+	for _, t := range targets {
+		if !among(in.Targets, t.TargetDescription) {
+			continue
+		}
+		health := &types.TargetHealth{
 			State: types.TargetHealthStateEnumUnused, Reason: types.TargetHealthReasonEnumNotInUse,
 			Description: aws.String("Target group is not configured to receive traffic from the load balancer"),
 		}
-	}
-	out := &elbv2.DescribeTargetHealthOutput{TargetHealthDescriptions: []types.TargetHealthDescription{}}
-	for _, k := range sorted(g.targets) {
-		t := g.targets[k]
-		if !among(in.Targets, t) {
-			continue
+		if used {
+			health = t.check(ctx, s.reach)
 		}
 		out.TargetHealthDescriptions = append(out.TargetHealthDescriptions, types.TargetHealthDescription{
-			Target: &t, TargetHealth: &health, HealthCheckPort: aws.String(fmt.Sprint(*t.Port)),
+			Target: &t.TargetDescription, TargetHealth: health, HealthCheckPort: aws.String(fmt.Sprint(t.port)),
 		})
 	}
 	return out, nil

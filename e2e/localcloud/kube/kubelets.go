@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -51,11 +52,15 @@ type kubelets struct {
 	nodes     cache.SharedIndexInformer
 	queue     workqueue.TypedRateLimitingInterface[string] // names of nodes
 
-	api   *kubeletAPI // nil where the API server would not find it
-	clock *clock.Clock
+	api     *kubeletAPI // nil where the API server would not find it
+	clock   *clock.Clock
+	network utilnet.DialFunc // to pods; nil: nothing is probed
+
+	mu       sync.Mutex
+	probings map[string]*probing // by pod and container
 }
 
-func newKubelets(admin *rest.Config, c *clock.Clock) (*kubelets, error) {
+func newKubelets(admin *rest.Config, s settings) (*kubelets, error) {
 	config := rest.CopyConfig(admin)
 	config.QPS, config.Burst = 1000, 2000 // each kubelet would have a limit of its own
 	client, err := kubernetes.NewForConfig(config)
@@ -66,7 +71,7 @@ func newKubelets(admin *rest.Config, c *clock.Clock) (*kubelets, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := loadStages(c)
+	st, err := loadStages(s.clock)
 	if err != nil {
 		return nil, err
 	}
@@ -74,9 +79,13 @@ func newKubelets(admin *rest.Config, c *clock.Clock) (*kubelets, error) {
 		client:    client,
 		dynamic:   dyn,
 		stages:    st,
-		clock:     c,
+		clock:     s.clock,
+		probings:  map[string]*probing{},
 		informers: informers.NewSharedInformerFactory(client, 0),
 		queue:     workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[string]()),
+	}
+	if s.networkURL != "" {
+		k.network = s.dialCluster
 	}
 	k.pods = k.informers.Core().V1().Pods().Informer()
 	k.nodes = k.informers.Core().V1().Nodes().Informer()
@@ -108,6 +117,7 @@ func (k *kubelets) run(ctx context.Context) error {
 	handler := cache.ResourceEventHandlerFuncs{
 		AddFunc:    k.enqueue,
 		UpdateFunc: func(_, obj any) { k.enqueue(obj) },
+		DeleteFunc: k.forgetAll,
 	}
 	for _, informer := range []cache.SharedIndexInformer{k.pods, k.nodes} {
 		if _, err := informer.AddEventHandler(handler); err != nil {
@@ -228,6 +238,15 @@ func (k *kubelets) sync(ctx context.Context, name string) error {
 				return err
 			}
 		}
+		if busy {
+			continue
+		}
+		if again, err = k.probe(ctx, pod); err != nil {
+			return err
+		}
+		if again > 0 {
+			k.queue.AddAfter(name, again)
+		}
 	}
 	return nil
 }
@@ -249,11 +268,15 @@ func (k *kubelets) admit(ctx context.Context, pod *corev1.Pod) error {
 	}
 	var containers []corev1.ContainerStatus
 	for _, c := range pod.Spec.Containers {
-		containers = append(containers, corev1.ContainerStatus{
+		s := corev1.ContainerStatus{
 			Name:  c.Name,
 			Image: c.Image,
 			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}},
-		})
+		}
+		if k.network != nil && proven(&c) {
+			s.Started = new(false) // tells pod-start that it is not ready yet
+		}
+		containers = append(containers, s)
 	}
 	return k.patchStatus(ctx, k.client.CoreV1().RESTClient().Patch(types.StrategicMergePatchType).
 		Namespace(pod.Namespace).Resource("pods").Name(pod.Name),

@@ -126,7 +126,7 @@ func runControlPlane(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		})
 	}
-	kubelets, err := newKubelets(admin, s.clock)
+	kubelets, err := newKubelets(admin, s)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func runBeside(ctx context.Context, s settings, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	kubelets, err := newKubelets(admin, s.clock)
+	kubelets, err := newKubelets(admin, s)
 	if err != nil {
 		return err
 	}

@@ -2,14 +2,20 @@ package server
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
+
+	"aicluster/e2e/localcloud/proxy"
 )
 
 // Env is what a process needs in its environment to reach the local cloud, as
 // KEY=VALUE.
 func (c *Cloud) Env() []string {
+	way := c.proxy.URL()
+	const direct = "localhost,127.0.0.1,::1"
 	return []string{
 		"AWS_ENDPOINT_URL=" + c.url,
 		"AWS_REGION=" + Region,
@@ -18,7 +24,29 @@ func (c *Cloud) Env() []string {
 		"AWS_SECRET_ACCESS_KEY=" + c.key.Secret,
 		"AWS_EC2_METADATA_DISABLED=true",
 		"AICLUSTER_CHART_MIRROR=" + c.path("charts"),
+		// The way to load balancers. Some programs read these in upper case, some in lower.
+		proxyVariable + "=" + way,
+		"HTTP_PROXY=" + way, "http_proxy=" + way, "HTTPS_PROXY=" + way, "https_proxy=" + way,
+		"NO_PROXY=" + direct, "no_proxy=" + direct,
 	}
+}
+
+// proxyVariable tells a local cloud which proxy in its environment is that of another
+// one, and no way to the outside.
+const proxyVariable = "LOCALCLOUD_PROXY"
+
+// startProxy starts the way to the load balancers. To the outside it goes by the
+// proxy of this process's environment, if there is one.
+func (c *Cloud) startProxy() (*proxy.Server, error) {
+	other := os.Getenv(proxyVariable)
+	upstream := func(r *http.Request) (*url.URL, error) {
+		u, err := http.ProxyFromEnvironment(r)
+		if u != nil && other != "" && u.String() == other {
+			return nil, nil
+		}
+		return u, err
+	}
+	return proxy.Start(upstream, c.services.elbv2.Dial, c.services.elb.Dial)
 }
 
 // unwanted are what a person may have set for AWS and what must not be mixed

@@ -25,6 +25,7 @@ import (
 	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/faults"
 	"aicluster/e2e/localcloud/later"
+	"aicluster/e2e/localcloud/proxy"
 	"aicluster/e2e/localcloud/wire"
 )
 
@@ -73,6 +74,7 @@ type Cloud struct {
 	wire     *wire.Server
 	services *services
 	http     *http.Server
+	proxy    *proxy.Server
 	served   chan error
 }
 
@@ -172,6 +174,9 @@ func (c *Cloud) start(ctx context.Context) error {
 	if c.services, err = newServices(c); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if c.proxy, err = c.startProxy(); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	c.faults.Add(c.opts.Faults...)
 	c.http = &http.Server{Handler: c.handler(), ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(c.opts.Log.Handler(), slog.LevelWarn)}
 	go func() { c.served <- c.http.Serve(listener) }()
@@ -215,6 +220,7 @@ func (c *Cloud) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
 	c.later.Close()
+	c.proxy.Close()
 	err := os.Remove(c.path("env"))
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil

@@ -81,6 +81,8 @@ func newServices(c *Cloud) (*services, error) {
 		BaseURL: c.url,
 		Faults:  c.faults,
 	})
+	s.elbv2.Forward(s.eks.DialInstance)
+	s.elb.Forward(s.eks.DialInstance)
 	for _, service := range []interface{ Register(*wire.Server) }{s.iam, s.sts, s.ec2, s.autoscaling, s.elb, s.elbv2, s.efs, s.logs, s.sqs, s.events, s.ssm, s.quotas, s.eks} {
 		service.Register(c.wire)
 	}

@@ -26,6 +26,8 @@ type processKey struct {
 
 // process is a container's process, as far as it listens.
 type process struct {
+	since   time.Time
+	asked   bool // for the servers
 	servers map[int32]Server
 	ports   map[int32]*port // those that somebody has connected to
 }
@@ -58,16 +60,14 @@ func (n *Network) listening(key processKey, pod *corev1.Pod, c *corev1.Container
 	defer n.mu.Unlock()
 	p := n.processes[key]
 	if p == nil {
-		p = &process{ports: map[int32]*port{}}
-		for _, image := range n.images {
-			if p.servers = image.Servers(pod, c); p.servers != nil {
-				break
-			}
-		}
-		n.processes[key] = p
+		return nil // it is not seen yet
 	}
+	for i := 0; i < len(n.images) && !p.asked && p.servers == nil; i++ {
+		p.servers = n.images[i].Servers(pod, c)
+	}
+	p.asked = true
 	s, ok := p.servers[number]
-	if !ok || time.Now().Before(s.Opens) {
+	if !ok || time.Since(p.since) < s.After {
 		return nil
 	}
 	if p.ports[number] == nil {
@@ -123,6 +123,24 @@ func statusOf(pod *corev1.Pod, container string) *corev1.ContainerStatus {
 		}
 	}
 	return nil
+}
+
+// see notes when a pod's containers have begun to run. Their status tells that in
+// whole seconds only, which is long at a high speed.
+func (n *Network) see(pod *corev1.Pod) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, s := range pod.Status.ContainerStatuses {
+		key := processKey{pod.UID, s.Name, s.RestartCount}
+		if s.State.Running == nil || n.processes[key] != nil {
+			continue
+		}
+		since := time.Now()
+		if latest := s.State.Running.StartedAt.Add(time.Second); latest.Before(since) {
+			since = latest
+		}
+		n.processes[key] = &process{since: since, ports: map[int32]*port{}}
+	}
 }
 
 // reap ends the processes of containers that do not run any more.

@@ -33,8 +33,8 @@ import (
 // Server is what listens on one port of a container.
 type Server struct {
 	Handler http.Handler
-	TLS     *tls.Config // nil: plain HTTP
-	Opens   time.Time   // connections are refused until then
+	TLS     *tls.Config   // nil: plain HTTP
+	After   time.Duration // from the start of its container until it listens
 }
 
 // Image plays what the process of a container image does.
@@ -111,8 +111,12 @@ func (n *Network) Watch(client kubernetes.Interface, factory informers.SharedInf
 	if err != nil {
 		return err
 	}
-	_, err = pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		UpdateFunc: func(_, obj any) { n.reap(obj.(*corev1.Pod)) },
+	seen, err := pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: func(obj any) { n.see(obj.(*corev1.Pod)) },
+		UpdateFunc: func(_, obj any) {
+			n.reap(obj.(*corev1.Pod))
+			n.see(obj.(*corev1.Pod))
+		},
 		DeleteFunc: func(obj any) {
 			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 				obj = gone.Obj
@@ -127,7 +131,7 @@ func (n *Network) Watch(client kubernetes.Interface, factory informers.SharedInf
 	}
 	l := &listers{
 		pods: pods.GetIndexer(), services: core.Services().Lister(), slices: slices.Lister(), nodes: core.Nodes().Lister(),
-		synced: []cache.InformerSynced{pods.HasSynced, core.Services().Informer().HasSynced, slices.Informer().HasSynced, core.Nodes().Informer().HasSynced},
+		synced: []cache.InformerSynced{seen.HasSynced, core.Services().Informer().HasSynced, slices.Informer().HasSynced, core.Nodes().Informer().HasSynced},
 	}
 	for _, image := range n.images {
 		if w, ok := image.(Watcher); ok {
@@ -201,8 +205,8 @@ func (n *Network) DialPod(ctx context.Context, namespace, pod string, port int32
 	return n.dialPod(ctx, l, namespace, pod, port)
 }
 
-// errDown is for what comes before the cluster runs.
-var errDown = errors.New("the cluster's network is not up yet")
+// ErrDown is what everybody gets before the network knows the cluster.
+var ErrDown = errors.New("the cluster's network is not up yet")
 
 // watched returns what is known of the cluster, once everything is.
 func (n *Network) watched() (*listers, error) {
@@ -210,11 +214,11 @@ func (n *Network) watched() (*listers, error) {
 	l := n.listers
 	n.mu.Unlock()
 	if l == nil {
-		return nil, errDown
+		return nil, ErrDown
 	}
 	for _, synced := range l.synced {
 		if !synced() {
-			return nil, errDown
+			return nil, ErrDown
 		}
 	}
 	return l, nil
