@@ -1,6 +1,7 @@
 package addons
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -165,6 +166,11 @@ func gpuTolerations(b *blueprints.Blueprint) []any {
 // finds them by the tags that EKS puts on their Auto Scaling groups, and reads
 // labels and taints of an empty one by eks:DescribeNodegroup. Its permissions
 // come by pod identity, for [AutoscalerServiceAccount].
+//
+// A node without work goes after its own default of 10 minutes. That is about how
+// long an A100 node takes until it serves, so an idle one never costs more than
+// starting it again would. One that has just come to another pool delays nothing:
+// by default a scale-up keeps every idle node for 10 minutes.
 func ClusterAutoscaler(b *blueprints.Blueprint) ReleaseSpec {
 	ours := map[string]any{
 		"fullnameOverride": "cluster-autoscaler",
@@ -173,9 +179,14 @@ func ClusterAutoscaler(b *blueprints.Blueprint) ReleaseSpec {
 		"autoDiscovery":    map[string]any{"clusterName": b.Metadata.Name},
 		"image":            map[string]any{"tag": autoscalerImage(b.Cluster.Version)},
 		"rbac":             map[string]any{"serviceAccount": map[string]any{"create": true, "name": AutoscalerServiceAccount}},
+		// The chart asks for none; without, it would be the first to go when a node runs out.
+		"resources": map[string]any{"requests": map[string]any{"cpu": "100m", "memory": "300Mi"}},
 		"extraArgs": map[string]any{
 			"expander":                    "least-waste",
 			"balance-similar-node-groups": true,
+			// The label tells all pools apart, and none would be similar.
+			"balancing-ignore-label":      blueprints.PoolLabel,
+			"scale-down-delay-type-local": true,
 			// A pod of kube-system or with a scratch disk must not keep an idle
 			// GPU node running.
 			"skip-nodes-with-system-pods":   false,
@@ -190,13 +201,11 @@ func ClusterAutoscaler(b *blueprints.Blueprint) ReleaseSpec {
 	}
 }
 
-// autoscalerImage is the autoscaler's image for a Kubernetes minor version;
-// they are released in pairs.
+// autoscalerImage is the autoscaler's image for a Kubernetes minor version, with
+// which it is released: the newest of each on 2026-11-25.
 func autoscalerImage(kubernetes string) string {
-	if kubernetes == "1.36" {
-		return "v1.36.1"
-	}
-	return "v" + kubernetes + ".0"
+	patches := map[string]int{"1.31": 5, "1.32": 7, "1.33": 6, "1.34": 5, "1.35": 2, "1.36": 1}
+	return fmt.Sprintf("v%s.%d", kubernetes, patches[kubernetes])
 }
 
 // Charts are the blueprint's further charts.

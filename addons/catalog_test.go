@@ -76,7 +76,7 @@ func TestUsersValuesWin(t *testing.T) {
 
 func TestClusterAutoscalerFollowsTheCluster(t *testing.T) {
 	b := testBlueprint()
-	for version, tag := range map[string]string{"1.33": "v1.33.0", "1.35": "v1.35.0", "1.36": "v1.36.1"} {
+	for version, tag := range map[string]string{"1.33": "v1.33.6", "1.34": "v1.34.5", "1.35": "v1.35.2", "1.36": "v1.36.1", "1.37": "v1.37.0"} {
 		b.Cluster.Version = version
 		spec := ClusterAutoscaler(b)
 		if got := at(spec.Values, "image/tag"); got != tag {
@@ -84,6 +84,10 @@ func TestClusterAutoscalerFollowsTheCluster(t *testing.T) {
 		}
 		if at(spec.Values, "autoDiscovery/clusterName") != "demo" || at(spec.Values, "rbac/serviceAccount/name") != AutoscalerServiceAccount {
 			t.Errorf("values %v", spec.Values)
+		}
+		// Pools bear a label of their own, and would never be similar.
+		if at(spec.Values, "extraArgs/balancing-ignore-label") != blueprints.PoolLabel {
+			t.Errorf("balancing of pools: %v", spec.Values)
 		}
 	}
 }

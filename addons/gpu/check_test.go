@@ -562,21 +562,40 @@ func TestSmokePodOfAKilledRunIsReplaced(t *testing.T) {
 	}
 }
 
+// gpuUser is a pod that uses all GPUs of a node.
+func gpuUser(node string, phase corev1.PodPhase) *corev1.Pod {
+	eight := corev1.ResourceList{ResourceName: resource.MustParse("8")}
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "vllm", Namespace: "team"}, Status: corev1.PodStatus{Phase: phase},
+		Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{Resources: corev1.ResourceRequirements{Requests: eight}}}},
+	}
+}
+
 func TestAllGPUsInUseIsProofEnough(t *testing.T) {
 	for _, phase := range []corev1.PodPhase{corev1.PodRunning, corev1.PodPending} { // a replica that copies its weights is pending
-		eight := corev1.ResourceList{ResourceName: resource.MustParse("8")}
-		user := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "vllm", Namespace: "team"}, Status: corev1.PodStatus{Phase: phase},
-			Spec: corev1.PodSpec{NodeName: "n1", Containers: []corev1.Container{{Resources: corev1.ResourceRequirements{Requests: eight}}}}}
-		c := newFakeCluster(t, node("n1"), user)
-		c.podPhase = func(p *corev1.Pod) {
-			p.Spec.NodeName = ""
-			p.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
-				Reason: corev1.PodReasonUnschedulable, Message: "0/4 nodes are available: 1 Insufficient nvidia.com/gpu."}}}
-		}
+		c := newFakeCluster(t, node("n1"), gpuUser("n1", phase))
 		r, err := c.check(pool(1)).Verify(t.Context(), quiet)
-		if err != nil || !r.OK() || r.Smoke.State != SmokeBusy {
-			t.Errorf("%s: report %+v %v", phase, r.Smoke, err)
+		if err != nil || !r.OK() || r.Smoke.State != SmokeBusy || c.writes() > 0 {
+			t.Errorf("%s: report %+v %v, %d writes: a pod that cannot run could make a pool grow", phase, r.Smoke, err, c.writes())
 		}
+	}
+
+	// Somebody takes them while the smoke pod waits.
+	c := newFakeCluster(t, node("n1"))
+	c.podPhase = func(p *corev1.Pod) {
+		if p.Annotations[scaleUpDelay] == "" {
+			t.Error("the cluster autoscaler would start a node for a smoke pod")
+		}
+		if err := c.client.Tracker().Add(gpuUser("n1", corev1.PodRunning)); err != nil {
+			t.Error(err)
+		}
+		p.Spec.NodeName = ""
+		p.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
+			Reason: corev1.PodReasonUnschedulable, Message: "0/4 nodes are available: 1 Insufficient nvidia.com/gpu."}}}
+	}
+	r, err := c.check(pool(1)).Verify(t.Context(), quiet)
+	if err != nil || !r.OK() || r.Smoke.State != SmokeBusy {
+		t.Errorf("report %+v %v", r.Smoke, err)
 	}
 }
 

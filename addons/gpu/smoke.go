@@ -30,9 +30,15 @@ const (
 	smokeLimit     = 10 * time.Minute // the image has 90 MB
 	stuckLimit     = 90 * time.Second
 	cleanupLimit   = 30 * time.Second
-	logLines       = 40
-	logBytes       = 8 << 10
+	// scaleUpDelay is how long the cluster autoscaler waits with a node for a pod
+	// (its FAQ, "How can I modify Cluster Autoscaler reaction time?").
+	scaleUpDelay = "cluster-autoscaler.kubernetes.io/pod-scale-up-delay"
+	logLines     = 40
+	logBytes     = 8 << 10
 )
+
+// busyMessage says why a pool is not proven by a pod.
+const busyMessage = "pods use every GPU of the pool"
 
 // objectName is a Kubernetes name made of a pool's; EKS allows capitals and
 // underscores in a node group's name, Kubernetes does not.
@@ -40,11 +46,15 @@ func objectName(prefix, pool string) string {
 	return prefix + "-" + strings.Trim(strings.ReplaceAll(strings.ToLower(pool), "_", "-"), "-")
 }
 
-// smokePod asks for one GPU on any node of the pool.
+// smokePod asks for one GPU on any node of the pool. It is to prove a node that is
+// there: as long as it exists, the cluster autoscaler starts none for it.
 func smokePod(cluster string, pool *blueprints.NodePool, image string) *corev1.Pod {
 	one := corev1.ResourceList{ResourceName: resource.MustParse("1")}
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: objectName("aicluster-smoke", pool.Name), Namespace: smokeNamespace, Labels: addons.OwnerLabels(cluster)},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: objectName("aicluster-smoke", pool.Name), Namespace: smokeNamespace, Labels: addons.OwnerLabels(cluster),
+			Annotations: map[string]string{scaleUpDelay: (smokeLimit + cleanupLimit).String()},
+		},
 		Spec: corev1.PodSpec{
 			RestartPolicy: corev1.RestartPolicyNever,
 			NodeSelector:  map[string]string{labelNodeGroup: pool.Name},
@@ -67,6 +77,14 @@ func smoke(ctx context.Context, client kubernetes.Interface, cluster string, poo
 	pods, pod := client.CoreV1().Pods(smokeNamespace), smokePod(cluster, pool, image)
 	if err := removePod(ctx, client, pod.Name); err != nil { // of a run that was killed
 		return nil, fmt.Errorf("removing an old smoke pod: %w", err)
+	}
+	// Whatever scales the pool shall not see a pod that could not run.
+	busy, err := allInUse(ctx, client, pool.Name)
+	if err != nil {
+		return nil, fmt.Errorf("counting the GPUs in use: %w", err)
+	}
+	if busy {
+		return &Smoke{Image: image, State: SmokeBusy, Message: busyMessage}, nil
 	}
 	start := time.Now()
 	if _, err := pods.Create(ctx, pod, metav1.CreateOptions{}); err != nil {
@@ -122,7 +140,7 @@ func (w *smokeWait) check(ctx context.Context, name string) (bool, error) {
 			return true, err
 		}
 		if busy {
-			w.result.State, w.result.Message = SmokeBusy, "pods use every GPU of the pool"
+			w.result.State, w.result.Message = SmokeBusy, busyMessage
 			return true, nil
 		}
 	}

@@ -154,9 +154,10 @@ func EFSCSIRole(b *blueprints.Blueprint) RoleSpec {
 	}
 }
 
-// AutoscalerRole is what the cluster autoscaler acts as: the actions are those
-// of its README for AWS ("Full Cluster Autoscaler Features Policy"), the
-// changing ones only on the cluster's own Auto Scaling groups, which EKS tags.
+// AutoscalerRole is what the cluster autoscaler acts as: what it calls where all
+// groups are EKS's, which excludes the launch configurations and the choice by
+// attributes of its README's policy. It may change the cluster's own Auto Scaling
+// groups only, which EKS tags.
 func AutoscalerRole(b *blueprints.Blueprint) RoleSpec {
 	return RoleSpec{
 		ID:       "role/cluster-autoscaler",
@@ -168,10 +169,8 @@ func AutoscalerRole(b *blueprints.Blueprint) RoleSpec {
 			Statement{
 				Sid: "Read",
 				Action: []string{
-					"autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingInstances",
-					"autoscaling:DescribeLaunchConfigurations", "autoscaling:DescribeScalingActivities",
-					"ec2:DescribeImages", "ec2:DescribeInstanceTypes", "ec2:DescribeLaunchTemplateVersions",
-					"ec2:GetInstanceTypesFromInstanceRequirements",
+					"autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities",
+					"ec2:DescribeInstanceTypes", "ec2:DescribeLaunchTemplateVersions",
 				},
 				Resource: []string{"*"},
 			},
