@@ -27,7 +27,7 @@ const usage = `localcloud stands in for AWS on this machine.
 
 Usage:
   localcloud serve --dir DIR [--speed N] [--profile FILE] [--addr HOST:PORT] [--faults FILE] [--record FILE]
-                   [--kubernetes KUBECONFIG]
+                   [--kubernetes KUBECONFIG] [--without cluster-autoscaler]
         runs until it is signalled; when ready it has written DIR/env
   localcloud run [--dir DIR] [--speed N] [--profile FILE] [--faults FILE] [--record FILE] -- COMMAND [ARGUMENT...]
         runs a command with a local cloud around it and exits with its code
@@ -36,7 +36,8 @@ A speed of N divides AWS's typical durations by N; a profile has those that are 
 be others. The faults' file says what goes wrong from the start; see
 docs/local-cloud.md. A record has one JSON document a line for every call: what was
 asked, and the status and error code of the answer. With --kubernetes that
-Kubernetes stands behind the one cluster, such as a kind cluster.
+Kubernetes stands behind the one cluster, such as a kind cluster. The part that is
+named by --without is not played, so that the real program can act in its place.
 `
 
 func main() {
@@ -104,6 +105,13 @@ func newFlags(name string, o *server.Options) *flag.FlagSet {
 	flags.StringVar(&o.Addr, "addr", "", "where to listen")
 	flags.StringVar(&o.Kubeconfig, "kubernetes", "", "kubeconfig of a Kubernetes to use")
 	flags.StringVar(&o.Record, "record", "", "file that every call is added to")
+	flags.Func("without", "part that is not played", func(part string) error {
+		if part != "cluster-autoscaler" {
+			return errors.New("what can be left out is cluster-autoscaler")
+		}
+		o.WithoutAutoscaler = true
+		return nil
+	})
 	return flags
 }
 

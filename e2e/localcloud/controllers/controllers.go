@@ -1,7 +1,7 @@
 // Package controllers plays what runs inside EKS or in a cluster's pods: the
 // service controller that gives Services their load balancers, NVIDIA's GPU
-// Operator with the pods it starts, the EBS CSI driver's controller, and the
-// objects of EKS's add-ons.
+// Operator with the pods it starts, the EBS CSI driver's controller, the cluster
+// autoscaler, and the objects of EKS's add-ons.
 //
 // Everything works through one cluster's API, level-triggered, and only as far
 // as the pods that would do it are there: no GPU Operator pod, no reconciling;
@@ -48,6 +48,10 @@ type Options struct {
 	// NodeFacts tells the hardware and the AMI of a node, false for one that is not
 	// known (yet). It is asked again and again: a GPU may break.
 	NodeFacts func(node string) (Facts, bool)
+
+	// Autoscaler is what the cluster autoscaler's stand-in needs; nil leaves the
+	// sizes of node groups alone.
+	Autoscaler *AutoscalerOptions
 
 	// HookFails tells what is wrong with a hook of a Helm release, such as
 	// pre-delete: that it fails, or that it never ends. Nil means nothing.
@@ -116,7 +120,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("volumes: %w", err)
 	}
-	// The Cluster Autoscaler's stand-in will be one more of these.
+	var scaling *autoscaler
+	if o.Autoscaler != nil {
+		scaling = newAutoscaler(o, factory)
+	}
 	if o.Network != nil {
 		o.Network.Install(&metricsServer{})
 		if err := o.Network.Watch(client, factory); err != nil {
@@ -145,6 +152,9 @@ func Run(ctx context.Context, o Options) error {
 	group.Go(func() error { wrongs.run(ctx); return ctx.Err() })
 	group.Go(func() error { disks.run(ctx); return ctx.Err() })
 	group.Go(func() error { karpenter.run(ctx); return ctx.Err() })
+	if scaling != nil {
+		group.Go(func() error { scaling.run(ctx); return ctx.Err() })
+	}
 	return group.Wait()
 }
 

@@ -117,6 +117,11 @@ func (s *Service) startPlane(ctx context.Context, c *cluster) error {
 		}
 	}
 	if s.opts.RoleConfig != nil {
+		if !s.opts.WithoutAutoscaler {
+			options.Autoscaler = &controllers.AutoscalerOptions{Log: s.opts.Log.With("cluster", c.key.name), AWS: func(namespace, account, node string) (aws.Config, error) {
+				return s.podConfig(c, namespace, account, node)
+			}}
+		}
 		options.Volumes = func(ctx context.Context) (controllers.VolumeAPI, error) { return s.volumeAPI(ctx, c) }
 	}
 	c.work.Go(func() { s.runControllers(c, options) })

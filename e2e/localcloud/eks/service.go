@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -62,6 +63,10 @@ type Options struct {
 	// BaseURL is the local cloud's own URL. Presigned STS requests in tokens must
 	// be for it, and the API servers' webhook is found below it.
 	BaseURL string
+	// WithoutAutoscaler leaves the cluster autoscaler to the real program.
+	WithoutAutoscaler bool
+	// Log is told what the cluster autoscaler's stand-in does; nil means nobody is.
+	Log *slog.Logger
 	// Faults say what is wrong with instances and releases; nil means nothing.
 	Faults Faults
 }
@@ -121,6 +126,9 @@ type clusterKey struct{ region, name string }
 func New(o Options) *Service {
 	if o.Faults == nil {
 		o.Faults = noFaults{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Service{opts: o, clock: o.Clock, ctx: ctx, stop: stop, clusters: map[clusterKey]*cluster{}}

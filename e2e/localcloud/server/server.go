@@ -52,6 +52,8 @@ type Options struct {
 	Record string
 	// Kubeconfig is of a Kubernetes that runs already, for [kube.Options].
 	Kubeconfig string
+	// WithoutAutoscaler leaves the cluster autoscaler to the real program.
+	WithoutAutoscaler bool
 	// Executable is started for the hidden commands; empty means this program.
 	Executable string
 	// Log takes what the operator should know; nil means nothing.

@@ -78,8 +78,8 @@ func newServices(c *Cloud) (*services, error) {
 	s.eks = eks.New(eks.Options{
 		Clock: c.clock, IAM: s.iam, EC2: s.ec2, AutoScaling: s.autoscaling, Logs: s.logs,
 		SDK: c.sdk, RoleConfig: c.roleConfig, Dir: c.path("clusters"), Executable: c.opts.Executable, Kubeconfig: c.opts.Kubeconfig,
-		BaseURL: c.url,
-		Faults:  c.faults,
+		BaseURL: c.url, WithoutAutoscaler: c.opts.WithoutAutoscaler, Log: c.opts.Log,
+		Faults: c.faults,
 	})
 	s.elbv2.Forward(s.eks.DialInstance)
 	s.elb.Forward(s.eks.DialInstance)
