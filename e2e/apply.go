@@ -21,18 +21,22 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// cmdApply makes the objects of a file, as "kubectl apply -f" does, or with "!"
-// deletes them: "apply FILE".
+// cmdApply makes the objects of files, as "kubectl apply -f" does, or with "!"
+// deletes them: "apply FILE…".
 func cmdApply(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 1 {
-		ts.Fatalf("usage: apply FILE")
+	if len(args) == 0 {
+		ts.Fatalf("usage: apply FILE...")
+	}
+	var all []*unstructured.Unstructured
+	for _, file := range args {
+		all = append(all, objects(ts, ts.ReadFile(file))...)
 	}
 	ctx := context.Background()
 	resources, err := restmapper.GetAPIGroupResources(kubernetesOf(ts).Discovery())
 	ts.Check(err)
 	mapper := restmapper.NewDiscoveryRESTMapper(resources)
 	client := dynamic.New(kubernetesOf(ts).CoreV1().RESTClient())
-	for _, o := range objects(ts, ts.ReadFile(args[0])) {
+	for _, o := range all {
 		mapping, err := mapper.RESTMapping(o.GroupVersionKind().GroupKind(), o.GroupVersionKind().Version)
 		ts.Check(err)
 		api := dynamic.ResourceInterface(client.Resource(mapping.Resource))

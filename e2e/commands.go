@@ -40,6 +40,9 @@ func cmdCloud(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 2 {
 		flags = []string{"--profile", ts.MkAbs(args[1])}
 	}
+	if ts.Getenv(autoscalerVariable) != "" { // the real one acts
+		flags = append(flags, "--without", "cluster-autoscaler")
+	}
 	ts.Check(f.start(filepath.Join(filepath.Dir(mustLook(ts, "localcloud")), "localcloud"), ts.MkAbs("cloud"), args[0], flags...))
 	ts.Defer(func() {
 		if err := f.stop(); err != nil {

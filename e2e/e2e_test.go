@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,9 +14,25 @@ import (
 
 func TestScripts(t *testing.T) { runScripts(t, "testdata", nil, nil) }
 
+// TestAutoscaler runs the scripts about the cluster autoscaler: with the stand-in in
+// the local cloud, or with the real program if CLUSTER_AUTOSCALER names it.
+func TestAutoscaler(t *testing.T) {
+	runs := &cycles{}
+	t.Cleanup(func() {
+		out, err := os.Create("../bin/autoscaler.txt")
+		if err == nil {
+			err = runs.write(out)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	runScripts(t, "testdata/autoscaler", []string{autoscalerVariable, runsVariable}, map[any]any{cyclesKey{}: runs})
+}
+
 // runScripts runs the scripts of a folder side by side, with variables of the
-// test's own environment besides the usual ones, and a table for their teardowns.
-func runScripts(t *testing.T, dir string, variables []string, rows *table) {
+// test's own environment besides the usual ones, and with values for their commands.
+func runScripts(t *testing.T, dir string, variables []string, values map[any]any) {
 	t.Helper()
 	bin, err := filepath.Abs("../bin")
 	if err != nil {
@@ -38,16 +55,15 @@ func runScripts(t *testing.T, dir string, variables []string, rows *table) {
 				env.Setenv(name, os.Getenv(name))
 			}
 			env.Values[cloudKey{}] = &cloud{}
-			if rows != nil {
-				env.Values[tableKey{}] = rows
-			}
+			maps.Copy(env.Values, values)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"account":    cmdAccount,
 			"aicluster":  cmdAicluster,
-			"blocker":    cmdBlocker,
 			"apply":      cmdApply,
+			"autoscaler": cmdAutoscaler,
+			"blocker":    cmdBlocker,
 			"brokengpus": cmdBrokenGPUs,
 			"budget":     cmdBudget,
 			"byhand":     cmdByHand,
@@ -57,8 +73,10 @@ func runScripts(t *testing.T, dir string, variables []string, rows *table) {
 			"cloud":      cmdCloud,
 			"count":      cmdCount,
 			"covered":    cmdCovered,
+			"cycles":     cmdCycles,
 			"drift":      cmdDrift,
 			"emptied":    cmdEmptied,
+			"event":      cmdEvent,
 			"exits":      cmdExits,
 			"fault":      cmdFault,
 			"faulted":    cmdFaulted,
@@ -75,7 +93,9 @@ func runScripts(t *testing.T, dir string, variables []string, rows *table) {
 			"network":    cmdNetwork,
 			"object":     cmdObject,
 			"owned":      cmdOwned,
+			"pods":       cmdPods,
 			"policy":     cmdPolicy,
+			"pool":       cmdPool,
 			"protect":    cmdProtect,
 			"pvc":        cmdPVC,
 			"raw":        cmdRaw,

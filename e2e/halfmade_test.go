@@ -175,7 +175,7 @@ func TestTeardown(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	runScripts(t, dir, nil, rows)
+	runScripts(t, dir, nil, map[any]any{tableKey{}: rows})
 }
 
 var notWord = regexp.MustCompile(`[^A-Za-z0-9]+`)

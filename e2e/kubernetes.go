@@ -21,20 +21,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 )
 
 // kubernetesOf returns a client of the cloud's one cluster. It has the
 // administrator's certificate that the local cloud keeps; aicluster has not.
 func kubernetesOf(ts *testscript.TestScript) kubernetes.Interface {
-	configs, err := filepath.Glob(filepath.Join(of(ts).dir, "clusters", "*", "*", "admin.kubeconfig"))
-	ts.Check(err)
-	if len(configs) != 1 {
-		ts.Fatalf("%d clusters in %s, wanted one", len(configs), of(ts).dir)
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", configs[0])
-	ts.Check(err)
-	client, err := kubernetes.NewForConfig(config)
+	client, err := kubernetes.NewForConfig(adminConfig(ts))
 	ts.Check(err)
 	return client
 }
