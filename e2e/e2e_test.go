@@ -88,6 +88,7 @@ func runScripts(t *testing.T, dir string, variables []string, values map[any]any
 			"killplane":  cmdKillPlane,
 			"load":       cmdLoad,
 			"lbc":        cmdLBC,
+			"logged":     cmdLogged,
 			"logging":    cmdLogging,
 			"modelfiles": cmdModelFiles,
 			"network":    cmdNetwork,

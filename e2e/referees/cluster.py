@@ -376,7 +376,13 @@ class Logs:
                      w.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=name))
             w.expect(f"log group {name}, by pattern", [x for x in found if name.split("/")[-2] in x["logGroupName"]],
                      w.pages("logs", "describe_log_groups", "logGroups", logGroupNamePattern=name.split("/")[-2]))
+            streams = w.pages("logs", "describe_log_streams", "logStreams", logGroupName=name)
+            w.expect(f"streams of {name}, last first", list(reversed(streams)), w.pages("logs", "describe_log_streams", "logStreams", logGroupName=name, descending=True))
+            events = w.pages("logs", "filter_log_events", "events", logGroupName=name)
+            w.expect(f"streams of {name} with lines", sorted({e["logStreamName"] for e in events}), sorted(x["logStreamName"] for x in streams if "lastEventTimestamp" in x))
             self.tags = api.list_tags_for_resource(resourceArn=g["logGroupArn"])["tags"]
+        for call in ("describe_log_streams", "filter_log_events"):
+            w.fails("logs", call, "ResourceNotFoundException", logGroupName="/no/such")
         w.fails("logs", "list_tags_for_resource", "ResourceNotFoundException", resourceArn="arn:aws:logs:us-west-2:111122223333:log-group:no-such")
         return len(found)
 

@@ -41,6 +41,10 @@ type Options struct {
 	// is asked each time, since their role may change. Nil leaves claims pending.
 	Volumes func(context.Context) (VolumeAPI, error)
 
+	// Logs is CloudWatch Logs as the pods of a service account on a node may call it;
+	// it is asked each time. Nil sends no container's logs.
+	Logs func(ctx context.Context, namespace, account, node string) (LogsAPI, error)
+
 	// Network lets requests travel in the cluster; nil for none. What a controller
 	// plays that answers at a Service, it gives to its Handle.
 	Network *traffic.Network
@@ -107,6 +111,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("Prometheus operator: %w", err)
 	}
+	shippers, err := newFluentBit(o, client, factory)
+	if err != nil {
+		return fmt.Errorf("Fluent Bit: %w", err)
+	}
 	hooks, err := newHooks(o, client, factory)
 	if err != nil {
 		return fmt.Errorf("hooks: %w", err)
@@ -148,6 +156,7 @@ func Run(ctx context.Context, o Options) error {
 	group.Go(func() error { operator.run(ctx); return ctx.Err() })
 	group.Go(func() error { nodes.run(ctx); return ctx.Err() })
 	group.Go(func() error { prometheus.run(ctx); return ctx.Err() })
+	group.Go(func() error { shippers.run(ctx); return ctx.Err() })
 	group.Go(func() error { hooks.run(ctx); return ctx.Err() })
 	group.Go(func() error { wrongs.run(ctx); return ctx.Err() })
 	group.Go(func() error { disks.run(ctx); return ctx.Err() })

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/eks/types"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/informers"
@@ -123,6 +124,10 @@ func (s *Service) startPlane(ctx context.Context, c *cluster) error {
 			}}
 		}
 		options.Volumes = func(ctx context.Context) (controllers.VolumeAPI, error) { return s.volumeAPI(ctx, c) }
+		options.Logs = func(_ context.Context, namespace, account, node string) (controllers.LogsAPI, error) {
+			cfg, err := s.podConfig(c, namespace, account, node)
+			return cloudwatchlogs.NewFromConfig(cfg), err
+		}
 	}
 	c.work.Go(func() { s.runControllers(c, options) })
 	return nil

@@ -1,5 +1,5 @@
 // Package logs plays what clusters need of Amazon CloudWatch Logs: log groups,
-// their retention and their tags. Events are not kept.
+// their retention and their tags, and the streams in them with their events.
 package logs
 
 import (
@@ -33,6 +33,8 @@ type group struct {
 	kmsKey    *string
 	protected bool
 	tags      map[string]string
+	streams   map[string]*stream
+	bytes     int64 // of all events
 }
 
 // maxTags is how many tags a log group may have (API reference of TagResource).
@@ -72,6 +74,11 @@ func (s *Service) Register(w *wire.Server) {
 	wire.Handle(w, "logs", s.deleteLogGroup)
 	wire.Handle(w, "logs", s.putRetentionPolicy)
 	wire.Handle(w, "logs", s.deleteRetentionPolicy)
+	wire.Handle(w, "logs", s.createLogStream)
+	wire.Handle(w, "logs", s.deleteLogStream)
+	wire.Handle(w, "logs", s.describeLogStreams)
+	wire.Handle(w, "logs", s.putLogEvents)
+	wire.Handle(w, "logs", s.filterLogEvents)
 	wire.Handle(w, "logs", s.tagResource)
 	wire.Handle(w, "logs", s.untagResource)
 	wire.Handle(w, "logs", s.listTagsForResource)
@@ -164,7 +171,7 @@ func (s *Service) describeLogGroups(ctx context.Context, in *logs.DescribeLogGro
 		}
 		out.LogGroups = append(out.LogGroups, types.LogGroup{
 			LogGroupName: aws.String(k.name), Arn: aws.String(k.arn() + ":*"), LogGroupArn: aws.String(k.arn()), CreationTime: aws.Int64(g.created.UnixMilli()),
-			RetentionInDays: g.retention, LogGroupClass: g.class, KmsKeyId: g.kmsKey, DeletionProtectionEnabled: aws.Bool(g.protected), MetricFilterCount: aws.Int32(0), StoredBytes: aws.Int64(0),
+			RetentionInDays: g.retention, LogGroupClass: g.class, KmsKeyId: g.kmsKey, DeletionProtectionEnabled: aws.Bool(g.protected), MetricFilterCount: aws.Int32(0), StoredBytes: aws.Int64(g.bytes),
 		})
 	}
 	slices.SortFunc(out.LogGroups, func(a, b types.LogGroup) int { return strings.Compare(*a.LogGroupName, *b.LogGroupName) })

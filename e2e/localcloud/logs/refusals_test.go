@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 
 	"aicluster/e2e/localcloud/awstest"
 	"aicluster/e2e/localcloud/logs"
@@ -36,6 +37,16 @@ func TestRefusals(t *testing.T) {
 	if err := create("kept", func(in *sdk.CreateLogGroupInput) { in.DeletionProtectionEnabled = aws.Bool(true) }); err != nil {
 		t.Fatal(err)
 	}
+	awstest.Must(c.CreateLogStream(ctx, &sdk.CreateLogStreamInput{LogGroupName: aws.String("have"), LogStreamName: aws.String("s")}))(t)
+	line := func(at int64) types.InputLogEvent {
+		return types.InputLogEvent{Timestamp: &at, Message: aws.String("m")}
+	}
+	put := func(group, stream string, events ...types.InputLogEvent) error {
+		if events == nil {
+			events = []types.InputLogEvent{}
+		}
+		return errOf(c.PutLogEvents(ctx, &sdk.PutLogEventsInput{LogGroupName: &group, LogStreamName: &stream, LogEvents: events}))
+	}
 	const arn = "arn:aws:logs:" + awstest.Region + ":111122223333:log-group:"
 	none := aws.String("none")
 	for _, tt := range []struct {
@@ -61,6 +72,19 @@ func TestRefusals(t *testing.T) {
 		{"prefix and pattern", errOf(c.DescribeLogGroups(ctx, &sdk.DescribeLogGroupsInput{LogGroupNamePrefix: none, LogGroupNamePattern: none})), "InvalidParameterException", "mutually exclusive"},
 		{"51 a page", errOf(c.DescribeLogGroups(ctx, &sdk.DescribeLogGroupsInput{Limit: aws.Int32(51)})), "InvalidParameterException", "Member must have value less than or equal to 50"},
 		{"made-up page", errOf(c.DescribeLogGroups(ctx, &sdk.DescribeLogGroupsInput{NextToken: aws.String("x")})), "InvalidParameterException", "The specified nextToken is"},
+		{"stream of nothing", errOf(c.CreateLogStream(ctx, &sdk.CreateLogStreamInput{LogGroupName: none, LogStreamName: none})), "ResourceNotFoundException", "The specified log group does not exist."},
+		{"stream again", errOf(c.CreateLogStream(ctx, &sdk.CreateLogStreamInput{LogGroupName: aws.String("have"), LogStreamName: aws.String("s")})), "ResourceAlreadyExistsException", "The specified log stream already exists"},
+		{"stream with a colon", errOf(c.CreateLogStream(ctx, &sdk.CreateLogStreamInput{LogGroupName: aws.String("have"), LogStreamName: aws.String("a:b")})), "InvalidParameterException", "regular expression pattern"},
+		{"delete no stream", errOf(c.DeleteLogStream(ctx, &sdk.DeleteLogStreamInput{LogGroupName: aws.String("have"), LogStreamName: none})), "ResourceNotFoundException", "The specified log stream does not exist."},
+		{"write to nothing", put("none", "s", line(0)), "ResourceNotFoundException", "The specified log group does not exist."},
+		{"write to no stream", put("have", "none", line(0)), "ResourceNotFoundException", "The specified log stream does not exist."},
+		{"no lines", put("have", "s"), "InvalidParameterException", "Member must have length greater than or equal to 1"},
+		{"not in order", put("have", "s", line(1), line(0)), "InvalidParameterException", "Log events in a single PutLogEvents request must be in chronological order."},
+		{"too large", put("have", "s", types.InputLogEvent{Timestamp: aws.Int64(1), Message: aws.String(strings.Repeat("x", 1<<20))}), "InvalidParameterException", "Upload too large"},
+		{"streams of nothing", errOf(c.DescribeLogStreams(ctx, &sdk.DescribeLogStreamsInput{LogGroupName: none})), "ResourceNotFoundException", "The specified log group does not exist."},
+		{"streams by time and name", errOf(c.DescribeLogStreams(ctx, &sdk.DescribeLogStreamsInput{LogGroupName: none, LogStreamNamePrefix: none, OrderBy: types.OrderByLastEventTime})), "InvalidParameterException", "Cannot order by LastEventTime with a logStreamNamePrefix."},
+		{"lines of nothing", errOf(c.FilterLogEvents(ctx, &sdk.FilterLogEventsInput{LogGroupName: none})), "ResourceNotFoundException", "The specified log group does not exist."},
+		{"lines by names and prefix", errOf(c.FilterLogEvents(ctx, &sdk.FilterLogEventsInput{LogGroupName: none, LogStreamNames: []string{"a"}, LogStreamNamePrefix: none})), "InvalidParameterException", "mutually exclusive"},
 	} {
 		t.Run(tt.name, func(t *testing.T) { awstest.Fails(t, tt.err, 400, tt.code, tt.words) })
 	}

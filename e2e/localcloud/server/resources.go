@@ -113,7 +113,7 @@ func logsNeeds(call wire.Call, action string) []need {
 		return needs(action, keys, tagged)
 	}
 	group := stringMember(call.Input, "LogGroupName")
-	list := needs(action, keys, arn+group+":log-stream:")
+	list := needs(action, keys, arn+group+":log-stream:"+stringMember(call.Input, "LogStreamName"))
 	return append(list, tagging("logs:TagResource", call, keys, []string{arn + group})...)
 }
 
