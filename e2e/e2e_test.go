@@ -12,11 +12,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func TestScripts(t *testing.T) { runScripts(t, "testdata", nil, nil) }
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	runScripts(t, "testdata", nil, nil)
+}
 
 // TestAutoscaler runs the scripts about the cluster autoscaler: with the stand-in in
 // the local cloud, or with the real program if CLUSTER_AUTOSCALER names it.
 func TestAutoscaler(t *testing.T) {
+	t.Parallel()
 	runs := &cycles{}
 	t.Cleanup(func() {
 		out, err := os.Create("../bin/autoscaler.txt")

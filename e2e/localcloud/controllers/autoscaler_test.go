@@ -145,6 +145,29 @@ func TestScaleUpChoice(t *testing.T) {
 	}
 }
 
+// A pod that waits for a GPU is let wait for a while, unless one has waited for long.
+func TestNewPods(t *testing.T) {
+	s, _ := threeGroups()
+	aged := func(age time.Duration, gpus string) *corev1.Pod {
+		return asks("p", "1", "1Gi", gpus, func(p *corev1.Pod) { p.CreationTimestamp = metav1.NewTime(time.Now().Add(-age)) })
+	}
+	for _, test := range []struct {
+		name string
+		pods []*corev1.Pod
+		want bool
+	}{
+		{"one second old", []*corev1.Pod{aged(time.Second, "0")}, true},
+		{"five seconds old", []*corev1.Pod{aged(5*time.Second, "0")}, false},
+		{"five seconds old, for a GPU", []*corev1.Pod{aged(5*time.Second, "1")}, true},
+		{"half a minute old, for a GPU", []*corev1.Pod{aged(5*time.Second, "1"), aged(31*time.Second, "8")}, false},
+		{"an old one without, a new one for a GPU", []*corev1.Pod{aged(time.Minute, "0"), aged(5*time.Second, "1")}, true},
+	} {
+		if got := s.allNew(test.pods); got != test.want {
+			t.Errorf("%s: too early is %v", test.name, got)
+		}
+	}
+}
+
 func TestPausesGrow(t *testing.T) {
 	s, _ := threeGroups()
 	s.flags.backoff, s.flags.maxBackoff = 5*time.Minute, 15*time.Minute

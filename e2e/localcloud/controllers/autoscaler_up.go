@@ -23,6 +23,11 @@ const (
 	scaleUpDelay = "cluster-autoscaler.kubernetes.io/pod-scale-up-delay"
 	// sayAgain is how long no event of the same reason is told of a pod.
 	sayAgain = 5 * time.Minute
+	// newPod and newGPUPod are how old the oldest pod has to be that waits, and the
+	// oldest that waits for GPUs: more may come, and nodes are dear
+	// (core/static_autoscaler.go).
+	newPod    = 2 * time.Second
+	newGPUPod = 30 * time.Second
 )
 
 // option is a way to help pods that wait: nodes of a group.
@@ -54,7 +59,7 @@ func (s *scaler) waits(p *corev1.Pod) bool {
 // whether it did.
 func (s *scaler) scaleUp(ctx context.Context, w *world) (bool, error) {
 	pods := s.unplaced(w)
-	if len(pods) == 0 {
+	if len(pods) == 0 || s.allNew(pods) {
 		return false, nil
 	}
 	options, reasons := s.options(w, pods)
@@ -80,6 +85,18 @@ func (s *scaler) scaleUp(ctx context.Context, w *world) (bool, error) {
 		s.say(p, "TriggeredScaleUp", "pod triggered scale-up: ["+strings.Join(grown, " ")+"]")
 	}
 	return true, nil
+}
+
+// allNew tells whether it is too early for the pods that wait.
+func (s *scaler) allNew(pods []*corev1.Pod) bool {
+	gpu := slices.DeleteFunc(slices.Clone(pods), func(p *corev1.Pod) bool {
+		gpus := podRequests(p)["nvidia.com/gpu"]
+		return gpus.IsZero()
+	})
+	old := func(pods []*corev1.Pod, age time.Duration) bool {
+		return slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return time.Since(p.CreationTimestamp.Time) >= s.clock.Scale(age) })
+	}
+	return !old(pods, newPod) || len(gpu) > 0 && !old(gpu, newGPUPod)
 }
 
 // unplaced are the pods that fit neither a node nor one that is on its way.
