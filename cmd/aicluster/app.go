@@ -49,6 +49,7 @@ func newApp(stdin, stdout, stderr *os.File) *app {
 			a.statusCommand(),
 			a.doctorCommand(),
 			a.verifyCommand(),
+			a.connectCommand(),
 			a.modelsCommand(),
 			a.kubeconfigCommand(),
 			a.tokenCommand(),

@@ -16,7 +16,7 @@ const (
 	exitDiffers     = 1   // diff: something differs; status --orphans: there are some; doctor: it found something
 	exitUsage       = 2   // wrong command line or blueprint, or a change that is refused; nothing was touched
 	exitFailed      = 3   // AWS, Kubernetes or the machine refused something
-	exitVerify      = 4   // the GPUs are not what they should be
+	exitVerify      = 4   // the GPUs are not what they should be, or a service does not answer as it should
 	exitLeft        = 5   // teardown left something behind
 	exitDeclined    = 6   // the confirmation was not given
 	exitInterrupted = 130 // interrupted; running again goes on
@@ -30,6 +30,7 @@ var (
 	errFindings    = errors.New("something is wrong")
 	errNotExamined = errors.New("not everything could be examined")
 	errNotVerified = errors.New("the GPUs are not what they should be")
+	errUnproven    = errors.New("a service does not answer as it should")
 	errLeft        = errors.New("teardown left something behind")
 )
 
@@ -71,7 +72,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.Is(err, errNotVerified):
+	case errors.Is(err, errNotVerified), errors.Is(err, errUnproven):
 		return exitVerify
 	case errors.Is(err, errLeft):
 		return exitLeft

@@ -8,16 +8,27 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"aicluster/addons/gpu"
+	"aicluster/addons/serving/probe"
 	"aicluster/cmd/aicluster/ui"
 )
 
 func (a *app) verifyCommand() *cli.Command {
 	return a.onCluster(&cli.Command{
 		Name:  "verify",
-		Usage: "prove the GPUs: expected and actual nvidia.com/gpu per node, and a pod that gets one",
+		Usage: "prove the GPUs: expected and actual nvidia.com/gpu per node, and a pod that gets one; or, with --serving, the services",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "serving", Usage: "ask each service for its models and for one token, as its users would"},
+			&cli.DurationFlag{Name: "timeout", Value: probe.DefaultPatience, Usage: "with --serving: how long to ask again while a load balancer is being made; at most `TIME`"},
+		},
 	}, func(ctx *cli.Context, s *session) error {
+		if ctx.Duration("timeout") < 0 || ctx.IsSet("timeout") && !ctx.Bool("serving") {
+			return commandLine("--timeout is a time such as 30s, for --serving")
+		}
 		if err := s.readCluster(ctx.Context); err != nil {
 			return err
+		}
+		if ctx.Bool("serving") {
+			return s.verifyServing(ctx.Context, ctx.Duration("timeout"))
 		}
 		return s.verify(ctx.Context)
 	})
@@ -28,7 +39,9 @@ type verifyDocument struct {
 	Cluster   string       `json:"cluster"`
 	Verified  bool         `json:"verified"`
 	NodePools []gpu.Report `json:"nodePools"`
-	Errors    []ui.Failure `json:"errors"`
+	// Serving has an entry for each service; without --serving none is asked.
+	Serving []probe.Result `json:"serving,omitempty"`
+	Errors  []ui.Failure   `json:"errors"`
 }
 
 // verify runs the checks of all pools with GPUs side by side.
