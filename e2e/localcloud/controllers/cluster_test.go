@@ -60,6 +60,7 @@ type testCluster struct {
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
 	lbs     *balancers
 	network *traffic.Network
+	aws     *fakeStarts
 
 	mu    sync.Mutex
 	facts map[string]Facts
@@ -84,7 +85,7 @@ func startCluster(t *testing.T) *testCluster {
 			t.Error(err)
 		}
 	})
-	c := &testCluster{T: t, plane: plane, client: plane.Client(), facts: map[string]Facts{}, lbs: &balancers{names: map[string]string{}}, network: network}
+	c := &testCluster{T: t, plane: plane, client: plane.Client(), facts: map[string]Facts{}, lbs: &balancers{names: map[string]string{}}, network: network, aws: newFakeStarts()}
 	if c.dyn, err = dynamic.NewForConfig(plane.Admin()); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func startCluster(t *testing.T) *testCluster {
 	running, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- Run(running, Options{Cluster: "demo", Config: plane.Admin(), Clock: speed, Cloud: c.lbs, Volumes: c.volumeAPI, NodeFacts: c.nodeFacts, Network: network})
+		done <- Run(running, Options{Cluster: "demo", Config: plane.Admin(), Clock: speed, Cloud: c.lbs, Volumes: c.volumeAPI, PodStarts: c.aws, NodeFacts: c.nodeFacts, Network: network})
 	}()
 	t.Cleanup(func() {
 		stop()

@@ -49,6 +49,10 @@ type Options struct {
 	// plays that answers at a Service, it gives to its Handle.
 	Network *traffic.Network
 
+	// PodStarts is AWS as pods meet it when they mount and read; with nil all they ask
+	// for is there.
+	PodStarts PodStarts
+
 	// NodeFacts tells the hardware and the AMI of a node, false for one that is not
 	// known (yet). It is asked again and again: a GPU may break.
 	NodeFacts func(node string) (Facts, bool)
@@ -128,6 +132,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("volumes: %w", err)
 	}
+	starts, err := newPodStarts(o, client, factory)
+	if err != nil {
+		return fmt.Errorf("pod starts: %w", err)
+	}
 	var scaling *autoscaler
 	if o.Autoscaler != nil {
 		scaling = newAutoscaler(o, factory)
@@ -161,6 +169,7 @@ func Run(ctx context.Context, o Options) error {
 	group.Go(func() error { wrongs.run(ctx); return ctx.Err() })
 	group.Go(func() error { disks.run(ctx); return ctx.Err() })
 	group.Go(func() error { karpenter.run(ctx); return ctx.Err() })
+	group.Go(func() error { starts.run(ctx); return ctx.Err() })
 	if scaling != nil {
 		group.Go(func() error { scaling.run(ctx); return ctx.Err() })
 	}

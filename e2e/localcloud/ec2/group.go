@@ -286,3 +286,21 @@ func (s *Service) DefaultGroup(region, vpc string) (string, bool) {
 func (r *region) groupSnapshot(g *group) Group {
 	return Group{ID: g.id, VPC: g.vpc, Name: g.name, Tags: r.tagsOf(g.id)}
 }
+
+// Admits tells whether one of some security groups lets traffic of another group's
+// members in, at a TCP port. Address ranges count only if they are everybody's.
+func (s *Service) Admits(region string, groups, from []string, port int32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.region(region)
+	for _, id := range groups {
+		g, ok := r.groups.get(id)
+		if ok && slices.ContainsFunc(g.rules, func(x rule) bool {
+			return !x.egress && (x.protocol == "-1" || x.protocol == "tcp" && x.from <= port && port <= x.to) &&
+				(x.cidr == "0.0.0.0/0" || slices.Contains(from, x.peer))
+		}) {
+			return true
+		}
+	}
+	return false
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2sdk "github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	sdk "github.com/aws/aws-sdk-go-v2/service/efs"
 	"github.com/aws/aws-sdk-go-v2/service/efs/types"
 
@@ -23,6 +24,7 @@ type account struct {
 	t       *testing.T
 	ec2     *ec2sdk.Client
 	service *efs.Service
+	network *ec2.Service
 	vpc     string
 }
 
@@ -34,7 +36,7 @@ func newAccount(t *testing.T) *account {
 	t.Cleanup(network.Close)
 	t.Cleanup(s.Close)
 	cfg := awstest.Start(t, network.Register, s.Register)
-	a := &account{sdk.NewFromConfig(cfg), t, ec2sdk.NewFromConfig(cfg), s, ""}
+	a := &account{sdk.NewFromConfig(cfg), t, ec2sdk.NewFromConfig(cfg), s, network, ""}
 	a.vpc = a.newVPC()
 	return a
 }
@@ -152,4 +154,47 @@ func TestRefusals(t *testing.T) {
 	awstest.Fails(t, err, 404, "FileSystemNotFound", "File system '"+none+"' does not exist.")
 	_, err = a.CreateFileSystem(ctx, &sdk.CreateFileSystemInput{CreationToken: aws.String("one"), ThroughputMode: types.ThroughputModeElastic, PerformanceMode: types.PerformanceModeMaxIo})
 	awstest.Fails(t, err, 400, "BadRequest", "maxIO")
+}
+
+// TestWhatNodesMeet: where a node finds a file system, who lets it in, and what is there.
+func TestWhatNodesMeet(t *testing.T) {
+	a := newAccount(t)
+	ctx := t.Context()
+	id := a.system(&sdk.CreateFileSystemInput{CreationToken: aws.String("one")})
+	if _, ok := a.service.Target(awstest.Region, id, awstest.Region+"a"); ok {
+		t.Error("it answers without a mount target")
+	}
+	newGroup := func(name string) string {
+		return *awstest.Must(a.ec2.CreateSecurityGroup(ctx, &ec2sdk.CreateSecurityGroupInput{VpcId: &a.vpc, GroupName: &name, Description: &name}))(t).GroupId
+	}
+	nfs, nodes, others := newGroup("nfs"), newGroup("nodes"), newGroup("others")
+	awstest.Must(a.mount(id, a.subnet(a.vpc, "a", 0), nfs))(t)
+	awstest.Eventually(t, "a mount target", func() bool { _, ok := a.service.Target(awstest.Region, id, awstest.Region+"a"); return ok })
+	if _, ok := a.service.Target(awstest.Region, id, awstest.Region+"b"); ok {
+		t.Error("it answers in another zone")
+	}
+	admits := func(from string) bool { return a.network.Admits(awstest.Region, []string{nfs}, []string{from}, 2049) }
+	if admits(nodes) {
+		t.Error("a closed group lets nodes in")
+	}
+	awstest.Must(a.ec2.AuthorizeSecurityGroupIngress(ctx, &ec2sdk.AuthorizeSecurityGroupIngressInput{GroupId: &nfs, IpPermissions: []ec2types.IpPermission{{
+		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(2049), ToPort: aws.Int32(2049), UserIdGroupPairs: []ec2types.UserIdGroupPair{{GroupId: &nodes}},
+	}}}))(t)
+	if !admits(nodes) || admits(others) || a.network.Admits(awstest.Region, []string{nfs}, []string{nodes}, 22) {
+		t.Error("the group does not let in whom its rule says")
+	}
+	if _, ok := a.service.Folder(awstest.Region, id, "/"); !ok {
+		t.Error("no root")
+	}
+	if _, ok := a.service.Folder(awstest.Region, id, "/llama"); ok {
+		t.Error("a folder that nobody made")
+	}
+	a.service.Write(awstest.Region, id, "/llama", "weights", 1<<20)
+	if got, ok := a.service.Folder(awstest.Region, id, "llama/"); !ok || got != "weights" {
+		t.Errorf("%q %v", got, ok)
+	}
+	size := awstest.Must(a.DescribeFileSystems(ctx, &sdk.DescribeFileSystemsInput{FileSystemId: &id}))(t).FileSystems[0].SizeInBytes.Value
+	if size <= 1<<20 {
+		t.Errorf("%d bytes", size)
+	}
 }

@@ -25,17 +25,27 @@ type fileSystem struct {
 	key               string
 	created           time.Time
 	tags              map[string]string
+	folders           map[string]string // what is in each, by its path
+	sizes             map[string]int64
 }
 
 // emptySize is what an empty file system is metered at, in bytes (EFS User
 // Guide, "Metering").
 const emptySize = 6144
 
+func (f *fileSystem) size() int64 {
+	size := int64(emptySize)
+	for _, bytes := range f.sizes {
+		size += bytes
+	}
+	return size
+}
+
 func (s *Service) describe(f *fileSystem) types.FileSystemDescription {
 	out := types.FileSystemDescription{
 		FileSystemId: aws.String(f.id), FileSystemArn: aws.String(ARN(f.region, f.id)), CreationToken: aws.String(f.token), CreationTime: aws.Time(f.created),
 		LifeCycleState: f.state, OwnerId: aws.String(wire.AccountID), PerformanceMode: f.performance, ThroughputMode: f.throughput,
-		ProvisionedThroughputInMibps: f.mibps, Encrypted: aws.Bool(f.encrypted), SizeInBytes: &types.FileSystemSize{Value: emptySize},
+		ProvisionedThroughputInMibps: f.mibps, Encrypted: aws.Bool(f.encrypted), SizeInBytes: &types.FileSystemSize{Value: f.size()},
 		NumberOfMountTargets: int32(len(s.targetsOf(f))), Tags: sdkTags(f.tags),
 		FileSystemProtection: &types.FileSystemProtectionDescription{ReplicationOverwriteProtection: types.ReplicationOverwriteProtectionEnabled},
 	}

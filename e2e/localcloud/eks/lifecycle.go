@@ -128,6 +128,9 @@ func (s *Service) startPlane(ctx context.Context, c *cluster) error {
 			cfg, err := s.podConfig(c, namespace, account, node)
 			return cloudwatchlogs.NewFromConfig(cfg), err
 		}
+		if s.opts.EFS != nil {
+			options.PodStarts = podStarts{s, c}
+		}
 	}
 	c.work.Go(func() { s.runControllers(c, options) })
 	return nil

@@ -29,6 +29,7 @@ import (
 	"aicluster/e2e/localcloud/autoscaling"
 	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/ec2"
+	"aicluster/e2e/localcloud/efs"
 	"aicluster/e2e/localcloud/faults"
 	"aicluster/e2e/localcloud/iam"
 	"aicluster/e2e/localcloud/kube"
@@ -41,6 +42,7 @@ type Options struct {
 	IAM         *iam.Service
 	EC2         *ec2.Service
 	AutoScaling *autoscaling.Service
+	EFS         *efs.Service // file systems for volumes; nil for none
 
 	// Logs makes the log group of a cluster whose logging is switched on; nil for none.
 	Logs LogGroups

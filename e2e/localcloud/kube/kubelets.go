@@ -233,7 +233,7 @@ func (k *kubelets) sync(ctx context.Context, name string) error {
 		if again > 0 {
 			k.queue.AddAfter(name, again)
 		}
-		if !busy && waitsForSandbox(pod) {
+		if !busy && waitsForSandbox(pod) && !Judged(pod) {
 			if err := k.admit(ctx, pod); err != nil {
 				return err
 			}
@@ -266,6 +266,11 @@ func (k *kubelets) admit(ctx context.Context, pod *corev1.Pod) error {
 		{Type: corev1.PodReady, Status: corev1.ConditionFalse, Reason: "ContainersNotReady", LastTransitionTime: now},
 		{Type: corev1.ContainersReady, Status: corev1.ConditionFalse, Reason: "ContainersNotReady", LastTransitionTime: now},
 	}
+	initialized := corev1.PodCondition{Type: corev1.PodInitialized, Status: corev1.ConditionTrue, LastTransitionTime: now}
+	if Judged(pod) { // it was in trouble, and goes on where that kept it
+		initialized.Status = corev1.ConditionFalse
+	}
+	conditions = append(conditions, initialized)
 	var containers []corev1.ContainerStatus
 	for _, c := range pod.Spec.Containers {
 		s := corev1.ContainerStatus{

@@ -61,7 +61,10 @@ type Options struct {
 // Target is what a call is about, for [Options].Guard. That is asked once more
 // about calls that take a further permission, under an operation that takes that
 // one: see [Server.further].
-type Target struct{ Bucket, Key string }
+type Target struct {
+	Bucket, Key string
+	Prefix      string // of a list
+}
 
 // Server is S3; it is an [http.Handler].
 type Server struct {
@@ -212,7 +215,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out, kept := &responseWriter{ResponseWriter: w, status: http.StatusOK}, &keptReply{header: w.Header()}
 	sig, signed := wire.ParseSignature(r)
 	call := wire.Call{
-		Service: "s3", Operation: q.operation, Region: sig.Region, Input: Target{q.bucket, q.key},
+		Service: "s3", Operation: q.operation, Region: sig.Region, Input: Target{q.bucket, q.key, r.URL.Query().Get("prefix")},
 		ReadOnly: r.Method == http.MethodGet || r.Method == http.MethodHead,
 	}
 	if signed && s.opts.Wire != nil {

@@ -39,7 +39,11 @@ func s3Needs(operation string, t s3.Target) []need {
 	case t.Key != "" || operation == "DeleteObjects", operation == "DeleteObjectVersion":
 		arn += "/" + t.Key
 	}
-	return needs("s3:"+action, nil, arn)
+	keys := iam.Context{}
+	if action == "ListBucket" && t.Prefix != "" {
+		keys.Set("s3:prefix", t.Prefix)
+	}
+	return needs("s3:"+action, keys, arn)
 }
 
 // roleARN is the ARN of a role by its name. Of one that does not exist IAM knows

@@ -76,7 +76,7 @@ func newServices(c *Cloud) (*services, error) {
 	s.ssm = ssm.New(s.ec2)
 	s.quotas = servicequotas.New(s.ec2)
 	s.eks = eks.New(eks.Options{
-		Clock: c.clock, IAM: s.iam, EC2: s.ec2, AutoScaling: s.autoscaling, Logs: s.logs,
+		Clock: c.clock, IAM: s.iam, EC2: s.ec2, AutoScaling: s.autoscaling, EFS: s.efs, Logs: s.logs,
 		SDK: c.sdk, RoleConfig: c.roleConfig, Dir: c.path("clusters"), Executable: c.opts.Executable, Kubeconfig: c.opts.Kubeconfig,
 		BaseURL: c.url, WithoutAutoscaler: c.opts.WithoutAutoscaler, Log: c.opts.Log,
 		Faults: c.faults,
