@@ -169,7 +169,7 @@ func TestResourcesDeclarePermissions(t *testing.T) {
 	}
 	for _, r := range st.graph.Resources() {
 		switch r.(type) {
-		case cloud.Permitted, *addons.Release, *addons.Workloads, *gpu.Check, *serving.Home, *serving.Service:
+		case cloud.Permitted, *addons.Release, *addons.Workloads, *gpu.Check, *serving.Home, *serving.Service, *serving.Fill:
 		default:
 			t.Errorf("%s (%T) has no method Permissions: if it calls AWS, it needs one", r.ID(), r)
 		}

@@ -15,17 +15,35 @@ import (
 func (s *builder) addServing(ctx context.Context) error {
 	home := serving.NewHome(s.cluster, s.blueprint)
 	s.add(home)
+	pods := map[string]*addons.PodIdentity{}
 	for _, svc := range s.blueprint.Serving {
-		s.addService(svc, home)
+		pods[svc.Name] = s.addServiceRole(svc)
+	}
+	fill := s.addFill(home, pods)
+	for _, svc := range s.blueprint.Serving {
+		s.addService(svc, home, pods[svc.Name], fill)
+	}
+	if fill.Unwanted() && !s.options.teardown { // pods may still have its volumes
+		for _, service := range s.services {
+			fill.Need(service)
+		}
 	}
 	return s.addRemovedServices(ctx, home)
 }
 
-func (s *builder) addService(svc blueprints.Service, home *serving.Home) {
+// addServiceRole: what a service's pods act as.
+func (s *builder) addServiceRole(svc blueprints.Service) *addons.PodIdentity {
 	role := identity.NewRole(s.clients.IAM, s.owner, identity.ServingRole(s.blueprint, svc))
 	pod := addons.NewPodIdentity(s.clients.EKS, s.owner, s.cluster, serving.Namespace, svc.Name, role, role)
 	s.add(role, pod)
+	return pod
+}
+
+func (s *builder) addService(svc blueprints.Service, home *serving.Home, pod *addons.PodIdentity, fill *serving.Fill) {
 	needs := []engine.Resource{home, pod}
+	if svc.Load == blueprints.LoadEFS {
+		needs = append(needs, fill)
+	}
 	if s.podID != nil {
 		needs = append(needs, s.podID)
 	}
@@ -41,6 +59,9 @@ func (s *builder) addService(svc blueprints.Service, home *serving.Home) {
 		}
 	}
 	service := serving.New(s.cluster, s.blueprint, svc, model, append(needs, s.around(svc)...)...)
+	if svc.Load == blueprints.LoadEFS {
+		service.FileSystem = s.files.FileSystemID
+	}
 	s.add(service)
 	s.services = append(s.services, service)
 }

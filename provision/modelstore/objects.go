@@ -19,6 +19,7 @@ import (
 type object struct {
 	size     int64 // bytes
 	modified time.Time
+	tag      string // ETag: another one when the content is
 }
 
 // list reads all objects under a prefix, by their key without it.
@@ -35,7 +36,7 @@ func list(ctx context.Context, api API, bucket, prefix string) (map[string]objec
 			if key == "" || strings.HasSuffix(key, "/") {
 				continue // a folder's placeholder, which consoles make
 			}
-			found[key] = object{size: aws.ToInt64(o.Size), modified: aws.ToTime(o.LastModified)}
+			found[key] = object{size: aws.ToInt64(o.Size), modified: aws.ToTime(o.LastModified), tag: aws.ToString(o.ETag)}
 		}
 	}
 	return found, nil
