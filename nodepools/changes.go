@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
@@ -279,8 +280,8 @@ func (g *NodeGroup) nodesUpdate() (*eks.UpdateNodegroupVersionInput, []engine.Ch
 func (g *NodeGroup) tagChanges() []engine.Change {
 	changes := engine.TagChanges(g.live.Tags, g.tags())
 	for i := range changes {
-		if changes[i].Field == engine.TagField(ephemeralTag) {
-			changes[i].Field = "tags.ephemeral-storage"
+		if size, ok := strings.CutPrefix(changes[i].Field, engine.TagField(sizeTag)); ok {
+			changes[i].Field = "tags." + size
 		}
 	}
 	slices.SortStableFunc(changes, func(a, b engine.Change) int { return cmp.Compare(a.Field, b.Field) })

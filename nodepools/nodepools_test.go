@@ -30,7 +30,7 @@ func TestPoolLife(t *testing.T) {
 			t.Errorf("calls %s", got)
 		}
 		ng := f.groups["gpu"]
-		if ng.AmiType != types.AMITypesAl2023X8664Nvidia || ng.Labels[acceleratorLabel] != "nvidia-tesla-a100" || ng.Labels[blueprints.PoolLabel] != "gpu" || ng.Tags[ephemeralTag] != "8000G" ||
+		if ng.AmiType != types.AMITypesAl2023X8664Nvidia || ng.Labels[acceleratorLabel] != "nvidia-tesla-a100" || ng.Labels[blueprints.PoolLabel] != "gpu" || ng.Tags[sizeTag+"ephemeral-storage"] != "7038G" ||
 			*ng.ScalingConfig.DesiredSize != 1 || *ng.Taints[0].Value != "present" || ng.Tags[cloud.TagCluster] != "demo" ||
 			strings.Join(ng.Subnets, " ") != "subnet-ra subnet-rb" || *ng.LaunchTemplate.Version != "1" {
 			t.Errorf("node group %+v", ng)
@@ -59,7 +59,7 @@ func TestClosedPoolWithoutGPUs(t *testing.T) {
 		converge(t, lt, g)
 		ng := f.groups["cpu"]
 		if *ng.ScalingConfig.MaxSize != 1 || ng.CapacityType != types.CapacityTypesSpot || ng.AmiType != types.AMITypesAl2023X8664Standard ||
-			ng.Tags[ephemeralTag] != "100Gi" || ng.Labels[acceleratorLabel] != "" {
+			ng.Tags[sizeTag+"ephemeral-storage"] != "86Gi" || ng.Labels[acceleratorLabel] != "" {
 			t.Errorf("node group %+v", ng)
 		}
 	})

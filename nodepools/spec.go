@@ -1,7 +1,6 @@
 package nodepools
 
 import (
-	"fmt"
 	"maps"
 	"strings"
 
@@ -18,10 +17,6 @@ import (
 // before their device plugin runs (cluster-autoscaler, cloudprovider/aws README,
 // "Special note on GPU instances").
 const acceleratorLabel = "k8s.amazonaws.com/accelerator"
-
-// ephemeralTag tells the cluster autoscaler how much disk a node of a pool that
-// has none yet will have (its README for AWS, "Auto-Discovery Setup").
-const ephemeralTag = "k8s.io/cluster-autoscaler/node-template/resources/ephemeral-storage"
 
 // request is the call that makes the node group.
 func (g *NodeGroup) request() *eks.CreateNodegroupInput {
@@ -125,29 +120,8 @@ func taints(list []blueprints.Taint) []types.Taint {
 // nodes. They do not go on to instances; the launch template's do.
 func (g *NodeGroup) tags() map[string]string {
 	tags := g.owner.Tags("")
-	tags[ephemeralTag] = ephemeralStorage(g.pool)
+	maps.Copy(tags, sizeTags(g.pool))
 	return tags
-}
-
-// ephemeralStorage is the disk that pods of a pool can use, as a Kubernetes
-// quantity: the local disks together if they are one, else the root disk; of
-// several types the smallest.
-func ephemeralStorage(pool blueprints.NodePool) string {
-	root := fmt.Sprintf("%dGi", rootGiB(pool))
-	if pool.LocalStorage != "raid0" {
-		return root
-	}
-	smallest := 0
-	for _, name := range pool.InstanceTypes {
-		info, _ := instancetypes.Lookup(name)
-		if gb := info.NVMeTotalGB(); smallest == 0 || gb < smallest {
-			smallest = gb
-		}
-		if smallest == 0 {
-			return root // a type without local disks keeps to its root disk
-		}
-	}
-	return fmt.Sprintf("%dG", smallest)
 }
 
 // capacityWord is the blueprint's word for EKS's.
