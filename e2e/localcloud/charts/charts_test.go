@@ -18,6 +18,7 @@ import (
 
 	"github.com/Masterminds/sprig/v3"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
@@ -39,6 +40,7 @@ func TestWrite(t *testing.T) {
 	versions := map[string]string{
 		"gpu-operator": "v26.7.0", "ingress-nginx": "4.15.1", "cluster-autoscaler": "9.59.0", "karpenter": "1.14.0", "podinfo": "1.0.0",
 		"kube-prometheus-stack": "88.5.3", "prometheus-adapter": "5.3.0", "aws-for-fluent-bit": "0.2.0",
+		"gateway-helm": "v1.9.0", "cert-manager": "v1.21.1",
 	}
 	for name, version := range versions {
 		entries := idx.Entries[name]
@@ -132,6 +134,21 @@ func TestRendered(t *testing.T) {
 		{"prometheus-adapter", "prometheus-adapter", `{rules: {default: false}}`, nil, []string{"APIService/v1beta1.custom.metrics.k8s.io"}},
 		{"aws-for-fluent-bit", "aws-for-fluent-bit", ``,
 			[]string{"DaemonSet/aws-for-fluent-bit", "ServiceAccount/aws-for-fluent-bit", "ConfigMap/aws-for-fluent-bit", "ClusterRole/aws-for-fluent-bit"}, nil},
+		{"gateway-helm", "envoy-gateway", ``,
+			[]string{"Deployment/envoy-gateway", "Service/envoy-gateway", "ConfigMap/envoy-gateway-config", "Job/envoy-gateway-gateway-helm-certgen",
+				"ClusterRole/envoy-gateway-gateway-helm-envoy-gateway-role", "Role/envoy-gateway-gateway-helm-infra-manager",
+				"MutatingWebhookConfiguration/envoy-gateway-topology-injector.envoy-gateway", "ValidatingAdmissionPolicy/safe-upgrades.gateway.networking.k8s.io",
+				"CustomResourceDefinition/gateways.gateway.networking.k8s.io", "CustomResourceDefinition/envoyproxies.gateway.envoyproxy.io"},
+			[]string{"PodDisruptionBudget/envoy-gateway"}},
+		{"gateway-helm", "envoy-gateway", `{topologyInjector: {enabled: false}, podDisruptionBudget: {minAvailable: 1}}`,
+			[]string{"PodDisruptionBudget/envoy-gateway"}, []string{"MutatingWebhookConfiguration/envoy-gateway-topology-injector.envoy-gateway"}},
+		{"cert-manager", "cert-manager", ``,
+			[]string{"Deployment/cert-manager", "Deployment/cert-manager-webhook", "Deployment/cert-manager-cainjector", "Service/cert-manager-webhook",
+				"Job/cert-manager-startupapicheck", "ValidatingWebhookConfiguration/cert-manager-webhook", "Role/cert-manager:leaderelection"},
+			[]string{"CustomResourceDefinition/certificates.cert-manager.io", "ConfigMap/cert-manager", "PodDisruptionBudget/cert-manager"}},
+		{"cert-manager", "cert-manager", `{crds: {enabled: true}, config: {gatewayAPI: {enabled: true}}, startupapicheck: {enabled: false}}`,
+			[]string{"CustomResourceDefinition/certificates.cert-manager.io", "CustomResourceDefinition/challenges.acme.cert-manager.io", "ConfigMap/cert-manager"},
+			[]string{"Job/cert-manager-startupapicheck"}},
 	} {
 		objects := render(t, test.chart, test.release, test.values)
 		for _, want := range test.want {
@@ -336,7 +353,11 @@ func collect(t *testing.T, name, manifest string, objects map[string]*unstructur
 		if u.GetAPIVersion() == "" || u.GetKind() == "" {
 			t.Errorf("%s: an object without kind: %v", name, object)
 		}
-		if problems := apivalidation.NameIsDNSSubdomain(u.GetName(), false); len(problems) > 0 {
+		isName := apivalidation.NameIsDNSSubdomain
+		if strings.HasPrefix(u.GetAPIVersion(), "rbac.authorization.k8s.io/") { // "cert-manager:leaderelection" is one
+			isName = path.ValidatePathSegmentName
+		}
+		if problems := isName(u.GetName(), false); len(problems) > 0 {
 			t.Errorf("%s: %s %q: %v", name, u.GetKind(), u.GetName(), problems)
 		}
 		objects[u.GetKind()+"/"+u.GetName()] = u
