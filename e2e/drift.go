@@ -29,6 +29,7 @@ of what is the cluster's:
   rights          the cluster role has a managed and an inline policy more
   association     the cluster autoscaler's pods have the role NAME
   bucket          the bucket NAME has none of its settings
+  silence         load balancers forget silent connections after a minute
 and what is nobody's any more, or somebody else's:
   upload          an upload to the bucket NAME was never finished
   versions        the bucket NAME has older versions and delete markers
@@ -49,7 +50,7 @@ func cmdDrift(ts *testscript.TestScript, neg bool, args []string) {
 	d := newDrift(of(ts), args[1], args[2], append(args, "")[3])
 	kinds := map[string]func() error{
 		"tag": d.tag, "routes": d.routes, "endpoint": d.endpoint, "trust": d.trust, "rights": d.rights, "association": d.association,
-		"bucket": d.bucket, "upload": d.upload, "versions": d.versions, "interface": d.leftInterface, "balancer": d.balancer, "volume": d.volume, "profile": d.profile, "unprofile": d.unprofile,
+		"bucket": d.bucket, "silence": d.silence, "upload": d.upload, "versions": d.versions, "interface": d.leftInterface, "balancer": d.balancer, "volume": d.volume, "profile": d.profile, "unprofile": d.unprofile,
 		"nodegroup": d.nodegroup, "ungroup": d.ungroup, "role": d.role,
 	}
 	do := kinds[args[0]]

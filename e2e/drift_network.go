@@ -172,3 +172,25 @@ func (d drift) volume() error {
 	}, metav1.CreateOptions{})
 	return err
 }
+
+// silence sets the idle timeout of every listener of the region to its least.
+func (d drift) silence() error {
+	balancers, err := d.elb.DescribeLoadBalancers(d.ctx, &elb.DescribeLoadBalancersInput{})
+	if err != nil {
+		return err
+	}
+	for _, b := range balancers.LoadBalancers {
+		listeners, err := d.elb.DescribeListeners(d.ctx, &elb.DescribeListenersInput{LoadBalancerArn: b.LoadBalancerArn})
+		if err != nil {
+			return err
+		}
+		for _, l := range listeners.Listeners {
+			_, err := d.elb.ModifyListenerAttributes(d.ctx, &elb.ModifyListenerAttributesInput{ListenerArn: l.ListenerArn,
+				Attributes: []elbtypes.ListenerAttribute{{Key: aws.String("tcp.idle_timeout.seconds"), Value: aws.String("60")}}})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -65,6 +65,7 @@ func runScripts(t *testing.T, dir string, variables []string, values map[any]any
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"account":    cmdAccount,
 			"aicluster":  cmdAicluster,
+			"becomes":    cmdBecomes,
 			"apply":      cmdApply,
 			"autoscaler": cmdAutoscaler,
 			"balancer":   cmdBalancer,

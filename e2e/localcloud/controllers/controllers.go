@@ -1,7 +1,7 @@
 // Package controllers plays what runs inside EKS or in a cluster's pods: the
 // service controller that gives Services their load balancers, NVIDIA's GPU
 // Operator with the pods it starts, the EBS CSI driver's controller, the cluster
-// autoscaler, and the objects of EKS's add-ons.
+// autoscaler, Envoy Gateway, cert-manager, and the objects of EKS's add-ons.
 //
 // Everything works through one cluster's API, level-triggered, and only as far
 // as the pods that would do it are there: no GPU Operator pod, no reconciling;
@@ -140,6 +140,14 @@ func Run(ctx context.Context, o Options) error {
 	if o.Autoscaler != nil {
 		scaling = newAutoscaler(o, factory)
 	}
+	envoy, err := newEnvoyGateway(o, client, dyn, factory)
+	if err != nil {
+		return fmt.Errorf("Envoy Gateway: %w", err)
+	}
+	issuing, err := newCertManager(o, client, dyn, factory)
+	if err != nil {
+		return fmt.Errorf("cert-manager: %w", err)
+	}
 	if o.Network != nil {
 		o.Network.Install(&metricsServer{})
 		if err := o.Network.Watch(client, factory); err != nil {
@@ -173,6 +181,8 @@ func Run(ctx context.Context, o Options) error {
 	if scaling != nil {
 		group.Go(func() error { scaling.run(ctx); return ctx.Err() })
 	}
+	group.Go(func() error { envoy.run(ctx); return ctx.Err() })
+	group.Go(func() error { issuing.run(ctx); return ctx.Err() })
 	return group.Wait()
 }
 
