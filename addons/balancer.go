@@ -107,7 +107,7 @@ func (b *Balancer) Hostname() string { return b.found.hostname }
 
 // Observe implements engine.Resource.
 func (b *Balancer) Observe(ctx context.Context) (engine.Observation, error) {
-	creation := engine.Observation{Changes: []engine.Change{{Field: "idleTimeoutSeconds", Wanted: llmTimeout, Policy: engine.PolicyCreate}}}
+	creation := engine.Observation{Changes: []engine.Change{{Field: "idleTimeoutSeconds", Wanted: AnswerSeconds, Policy: engine.PolicyCreate}}}
 	b.found = balancer{}
 	if !b.cluster.Ready() {
 		return creation, nil
@@ -188,7 +188,7 @@ func (b *Balancer) readSettings(ctx context.Context) error {
 			return err
 		}
 		s := setting{arn: aws.ToString(l.ListenerArn), name: "port " + strconv.Itoa(int(aws.ToInt32(l.Port))), listener: true,
-			live: map[string]string{}, wanted: map[string]string{idleTimeout: llmTimeout}}
+			live: map[string]string{}, wanted: map[string]string{idleTimeout: AnswerSeconds}}
 		for _, a := range out.Attributes {
 			s.live[aws.ToString(a.Key)] = aws.ToString(a.Value)
 		}

@@ -16,9 +16,11 @@ const IngressNginxName = "ingress-nginx"
 
 // What holds for every way in.
 const (
-	// llmTimeout is how long an answer of a model may take, and how long nothing
+	// AnswerSeconds is how long an answer of a model may take, and how long nothing
 	// may come of it, in seconds.
-	llmTimeout = "3600"
+	AnswerSeconds = "3600"
+	// BodySize is the largest request; nginx takes 1 MiB otherwise. Prompts may hold pictures.
+	BodySize = "64m"
 	// drainSeconds is how long a proxy's pod may go on with its answers when it is
 	// to stop. EKS gives a node's pods 15 minutes (user guide, "Update a managed
 	// node group": "Pod eviction timeout").
@@ -27,11 +29,11 @@ const (
 	// connections: the load balancer needs two failed health checks, 10 seconds
 	// apart, to know (cloud-provider-aws, defaults of externalTrafficPolicy Local).
 	leaveSeconds = "60"
-	// upstreamIdle is how long an unused connection to a model server is kept, in
+	// UnusedSeconds is how long an unused connection to a model server is kept, in
 	// seconds. vLLM closes one after 5 (VLLM_HTTP_TIMEOUT_KEEP_ALIVE); whoever
 	// keeps it longer sends a request now and then into a connection that is being
 	// closed, and the client gets a 502.
-	upstreamIdle = "4"
+	UnusedSeconds = "4"
 )
 
 // IngressNginx is the ingress controller behind an NLB that the cluster's own
@@ -51,11 +53,11 @@ func IngressNginx(b *blueprints.Blueprint) ReleaseSpec {
 		"extraArgs":                     map[string]any{"shutdown-grace-period": leaveSeconds},
 		"service":                       map[string]any{"annotations": balancerAnnotations(b), "externalTrafficPolicy": "Local"},
 		"config": map[string]any{
-			"proxy-read-timeout": llmTimeout, "proxy-send-timeout": llmTimeout,
-			"proxy-buffering": "off", "proxy-request-buffering": "off", "proxy-body-size": "64m",
+			"proxy-read-timeout": AnswerSeconds, "proxy-send-timeout": AnswerSeconds,
+			"proxy-buffering": "off", "proxy-request-buffering": "off", "proxy-body-size": BodySize,
 			"load-balance":               "ewma",
-			"upstream-keepalive-timeout": upstreamIdle,
-			"worker-shutdown-timeout":    llmTimeout + "s",
+			"upstream-keepalive-timeout": UnusedSeconds,
+			"worker-shutdown-timeout":    AnswerSeconds + "s",
 		},
 		"topologySpreadConstraints": e.spread(labels),
 	}}

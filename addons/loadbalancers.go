@@ -22,10 +22,11 @@ const loadBalancerLimit = 10 * time.Minute
 const releaseAnnotation = "meta.helm.sh/release-name"
 
 // serviceSelector picks services; empty fields pick all.
-type serviceSelector struct{ namespace, release string }
+type serviceSelector struct{ namespace, release, label string }
 
 func (s serviceSelector) picks(svc *corev1.Service) bool {
-	return svc.Spec.Type == corev1.ServiceTypeLoadBalancer && (s.release == "" || svc.Annotations[releaseAnnotation] == s.release)
+	_, labelled := svc.Labels[s.label]
+	return svc.Spec.Type == corev1.ServiceTypeLoadBalancer && (s.release == "" || svc.Annotations[releaseAnnotation] == s.release) && (s.label == "" || labelled)
 }
 
 // deleteLoadBalancers deletes services of type LoadBalancer and waits until
@@ -33,7 +34,7 @@ func (s serviceSelector) picks(svc *corev1.Service) bool {
 // stays would hold the subnets when the network is to be deleted.
 func deleteLoadBalancers(ctx context.Context, client kubernetes.Interface, which serviceSelector, p engine.Progress) error {
 	start := time.Now()
-	asked := map[string]bool{}
+	asked := map[string]bool{} // one that is made anew is another
 	return cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
 		list, err := client.CoreV1().Services(which.namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
@@ -47,13 +48,13 @@ func deleteLoadBalancers(ctx context.Context, client kubernetes.Interface, which
 			}
 			name := svc.Namespace + "/" + svc.Name
 			left = append(left, name)
-			if asked[name] {
+			if asked[name+string(svc.UID)] {
 				continue
 			}
 			if err := client.CoreV1().Services(svc.Namespace).Delete(ctx, svc.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 				return true, fmt.Errorf("deleting service %s: %w", name, err)
 			}
-			asked[name] = true
+			asked[name+string(svc.UID)] = true
 		}
 		if len(left) == 0 {
 			return true, nil

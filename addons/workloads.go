@@ -24,8 +24,8 @@ import (
 const volumeLimit = 10 * time.Minute
 
 // Workloads is what users put on a cluster and what would outlive it in AWS:
-// services of type LoadBalancer, whose network interfaces hold the subnets, and
-// volume claims, whose EBS volumes would be nobody's. Disruption budgets are
+// services of type LoadBalancer, whose network interfaces hold the subnets, the
+// Gateways for which a controller makes such services, and volume claims, whose EBS volumes would be nobody's. Disruption budgets are
 // among them, since they keep nodes from being drained (eksctl #4416). Up leaves
 // them alone; teardown deletes them while nodes, the EBS driver and the API server
 // still work. Volumes whose reclaim policy is Retain stay.
@@ -36,12 +36,17 @@ type Workloads struct {
 }
 
 // workloads names what was found, as namespace/name.
-type workloads struct{ loadBalancers, claims, budgets []string }
+type workloads struct{ gateways, loadBalancers, claims, budgets []string }
 
-func (w workloads) none() bool { return len(w.loadBalancers)+len(w.claims)+len(w.budgets) == 0 }
+func (w workloads) none() bool {
+	return len(w.gateways)+len(w.loadBalancers)+len(w.claims)+len(w.budgets) == 0
+}
 
 func (w workloads) String() string {
 	var parts []string
+	if len(w.gateways) > 0 {
+		parts = append(parts, "gateways "+strings.Join(w.gateways, ", "))
+	}
 	if len(w.loadBalancers) > 0 {
 		parts = append(parts, "load balancers of "+strings.Join(w.loadBalancers, ", "))
 	}
@@ -79,11 +84,11 @@ func (w *Workloads) Observe(ctx context.Context) (engine.Observation, error) {
 	if !w.cluster.Ready() {
 		return engine.Observation{}, nil
 	}
-	client, err := w.client()
+	client, dyn, err := w.clients()
 	if err != nil {
 		return engine.Observation{}, err
 	}
-	if w.found, err = findWorkloads(ctx, client, w.ID()); err != nil {
+	if w.found, err = findWorkloads(ctx, client, dyn, w.ID()); err != nil {
 		return engine.Observation{}, err
 	}
 	return engine.Observation{Exists: !w.found.none(), Detail: w.found.String()}, nil
@@ -94,31 +99,34 @@ func (w *Workloads) Apply(context.Context, engine.Progress) error { return nil }
 
 // Delete implements engine.Resource.
 func (w *Workloads) Delete(ctx context.Context, p engine.Progress) error {
-	client, err := w.client()
+	client, dyn, err := w.clients()
 	if err != nil {
 		return err
-	}
-	config, err := w.cluster.RESTConfig()
-	if err != nil {
-		return cloud.Wrap(w.ID(), "connecting to the cluster", err)
-	}
-	dyn, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return cloud.Wrap(w.ID(), "connecting to the cluster", err)
 	}
 	return removeWorkloads(ctx, client, dyn, w.ID(), p)
 }
 
-func (w *Workloads) client() (kubernetes.Interface, error) {
+func (w *Workloads) clients() (kubernetes.Interface, dynamic.Interface, error) {
 	config, err := w.cluster.RESTConfig()
 	if err != nil {
-		return nil, cloud.Wrap(w.ID(), "connecting to the cluster", err)
+		return nil, nil, cloud.Wrap(w.ID(), "connecting to the cluster", err)
 	}
 	client, err := kubernetes.NewForConfig(config)
-	return client, cloud.Wrap(w.ID(), "connecting to the cluster", err)
+	if err != nil {
+		return nil, nil, cloud.Wrap(w.ID(), "connecting to the cluster", err)
+	}
+	dyn, err := dynamic.NewForConfig(config)
+	return client, dyn, cloud.Wrap(w.ID(), "connecting to the cluster", err)
 }
 
-func findWorkloads(ctx context.Context, client kubernetes.Interface, id string) (found workloads, err error) {
+func findWorkloads(ctx context.Context, client kubernetes.Interface, dyn dynamic.Interface, id string) (found workloads, err error) {
+	doors, err := gateways(ctx, dyn)
+	if err != nil {
+		return found, unreachable(id, "listing the gateways", err)
+	}
+	for _, g := range doors {
+		found.gateways = append(found.gateways, g.GetNamespace()+"/"+g.GetName())
+	}
 	services, err := client.CoreV1().Services("").List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return found, unreachable(id, "listing the services", err)
@@ -171,6 +179,9 @@ func removeWorkloads(ctx context.Context, client kubernetes.Interface, dyn dynam
 	}
 	if err := deleteClaims(ctx, client, dyn); err != nil {
 		return cloud.Wrap(id, "deleting the volume claims", err)
+	}
+	if err := deleteGateways(ctx, client, dyn, p); err != nil {
+		return cloud.Wrap(id, "removing the gateways", err)
 	}
 	if err := deleteLoadBalancers(ctx, client, serviceSelector{}, p); err != nil {
 		return cloud.Wrap(id, "removing the load balancers", err)

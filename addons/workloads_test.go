@@ -19,16 +19,31 @@ import (
 
 func named(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: "team"} }
 
+// fakeGateways is a cluster with Gateways of these names.
+func fakeGateways(names ...string) *dynfake.FakeDynamicClient {
+	dyn := dynfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{GatewayResource: "GatewayList"})
+	for _, name := range names {
+		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway"}}
+		u.SetNamespace("team")
+		u.SetName(name)
+		_ = dyn.Tracker().Create(GatewayResource, u, "team")
+	}
+	return dyn
+}
+
 func TestRemoveWorkloads(t *testing.T) {
 	claims := []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}}}
 	deleted, retained := corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRetain
 	// An operator would make this set anew.
 	database := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "db.io/v1", "kind": "Database", "metadata": map[string]any{"name": "db", "namespace": "team"}}}
-	dyn := dynfake.NewSimpleDynamicClient(runtime.NewScheme(), database)
+	dyn := fakeGateways("door")
+	_ = dyn.Tracker().Add(database)
 	kept := named("db")
 	kept.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(database, database.GroupVersionKind())}
 	client := fake.NewClientset(
 		&corev1.Service{ObjectMeta: named("vllm"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer}},
+		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "envoy-door", Namespace: EnvoyGatewayNamespace, Labels: map[string]string{owningGatewayName: "door"}},
+			Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer}},
 		&corev1.Service{ObjectMeta: named("inner"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP}},
 		&corev1.PersistentVolumeClaim{ObjectMeta: named("data")},
 		&corev1.Pod{ObjectMeta: named("db-0"), Spec: corev1.PodSpec{Volumes: claims}},
@@ -48,11 +63,15 @@ func TestRemoveWorkloads(t *testing.T) {
 		return false, nil, client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("persistentvolumes"), "", "pv-data")
 	})
 	client.Resources = append(client.Resources, &metav1.APIResourceList{GroupVersion: "db.io/v1", APIResources: []metav1.APIResource{{Name: "databases/status", Kind: "Database"}, {Name: "databases", Kind: "Database"}}})
-	found, err := findWorkloads(t.Context(), client, "workloads/demo")
+	// Envoy Gateway takes its service away once the Gateway is gone.
+	dyn.PrependReactor("delete", "gateways", func(k8stesting.Action) (bool, runtime.Object, error) {
+		return false, nil, client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("services"), EnvoyGatewayNamespace, "envoy-door")
+	})
+	found, err := findWorkloads(t.Context(), client, dyn, "workloads/demo")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := found.String(); got != "load balancers of team/vllm; volumes of team/data; disruption budgets team/always" {
+	if got := found.String(); got != "gateways team/door; load balancers of envoy-gateway-system/envoy-door, team/vllm; volumes of team/data; disruption budgets team/always" {
 		t.Errorf("found %s", got)
 	}
 	if err := removeWorkloads(t.Context(), client, dyn, "workloads/demo", quiet); err != nil {
@@ -88,7 +107,7 @@ func TestWorkloadsTellThatTheClusterIsOutOfReach(t *testing.T) {
 	client.PrependReactor("list", "services", func(k8stesting.Action) (bool, runtime.Object, error) {
 		return true, nil, errors.New("connection refused")
 	})
-	_, err := findWorkloads(t.Context(), client, "workloads/demo")
+	_, err := findWorkloads(t.Context(), client, fakeGateways(), "workloads/demo")
 	if err == nil || !strings.Contains(err.Error(), "the cluster's API server: connection refused") {
 		t.Fatalf("got %v", err)
 	}
@@ -109,5 +128,20 @@ func TestVolumesAreLeftWhereTheDriverCannotRun(t *testing.T) {
 	}
 	if got := strings.Join(said, "; "); got != "1 volume left to be deleted after the nodes: no node can run the driver" {
 		t.Errorf("said %s", got)
+	}
+}
+
+// TestServicesOfAGatewayWithoutItsController are deleted: nobody makes them anew.
+func TestServicesOfAGatewayWithoutItsController(t *testing.T) {
+	client := fake.NewClientset(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "envoy-door", Namespace: EnvoyGatewayNamespace, Labels: map[string]string{owningGatewayName: "door"}},
+		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer}})
+	dyn := fakeGateways("door")
+	if err := deleteGateways(t.Context(), client, dyn, quiet); err != nil {
+		t.Fatal(err)
+	}
+	left, _ := gateways(t.Context(), dyn)
+	services, _ := client.CoreV1().Services("").List(t.Context(), metav1.ListOptions{})
+	if len(left)+len(services.Items) > 0 {
+		t.Errorf("left: %d gateways, %d services", len(left), len(services.Items))
 	}
 }

@@ -64,6 +64,9 @@ type Resources struct {
 	Limits map[string]string `yaml:"limits,omitempty" json:"limits,omitempty" jsonschema_extras:"x-update-policy=live"`
 }
 
+// LetsEncrypt is the ClusterIssuer that aicluster makes.
+const LetsEncrypt = "letsencrypt"
+
 // TLS says where a host's certificate comes from: a secret, or an issuer of
 // cert-manager.
 type TLS struct {

@@ -18,6 +18,10 @@ func validateAddons(d *document, b *Blueprint) {
 	}
 	if a.CertManager != nil {
 		validateChartVersion(d, "addons.certManager.version", a.CertManager.Version)
+		if d.given("addons.certManager.email") && a.Ingress == "" && d.clean("addons") {
+			d.errorf("addons.certManager.email", "add 'ingress: gateway' (or 'ingressNginx: {}') under addons, or leave email out and make an issuer of your own",
+				"Let's Encrypt asks a host for proof that it is yours, and nothing takes its requests: addons has no ingress")
+		}
 	}
 	validateMonitoring(d, b)
 	validateCharts(d, a.Charts)
@@ -69,7 +73,8 @@ func validateCharts(d *document, charts []Chart) {
 	// Where aicluster's own releases are, a second one of the name would replace them.
 	line := map[string]int{}
 	own := map[string]string{"gpu-operator": "gpuOperator", "ingress-nginx": "ingressNginx", "cluster-autoscaler": "clusterAutoscaler", "karpenter": "karpenter",
-		"kube-prometheus-stack": "kubePrometheusStack", "prometheus-adapter": "kubePrometheusStack", "aws-for-fluent-bit": "containerLogs"}
+		"kube-prometheus-stack": "kubePrometheusStack", "prometheus-adapter": "kubePrometheusStack", "aws-for-fluent-bit": "containerLogs",
+		"envoy-gateway": "envoyGateway", "cert-manager": "certManager"}
 	for i, c := range charts {
 		at := item("addons.charts", i)
 		id := c.Namespace + "/" + c.Name

@@ -216,5 +216,7 @@ func validateHost(d *document, b *Blueprint, s *Service, at string) {
 		d.errorf(at+".tls.secret", "keep one: a secret that you make, or an issuer that makes one", "tls has both a secret and an issuer")
 	case s.TLS.Issuer != "" && b.Addons.CertManager == nil && d.values["addons.certManager"] == nil:
 		d.errorf(at+".tls.issuer", "add 'certManager: {email: you@example.com}' under addons", "issuer %q is of cert-manager, and addons has no certManager", s.TLS.Issuer)
+	case s.TLS.Issuer == LetsEncrypt && b.Addons.CertManager != nil && b.Addons.CertManager.Email == "" && d.clean("addons"):
+		d.errorf(at+".tls.issuer", "write 'certManager: {email: you@example.com}'", "aicluster makes issuer %q only if it knows an address of mail, and certManager has none", s.TLS.Issuer)
 	}
 }

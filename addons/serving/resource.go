@@ -107,6 +107,11 @@ func (s *Service) Observe(ctx context.Context) (engine.Observation, error) {
 	if err != nil {
 		return engine.Observation{}, cloud.Wrap(s.ID(), "connecting to the cluster", err)
 	}
+	certificate, err := s.tlsNotes(ctx, c)
+	if err != nil {
+		return engine.Observation{}, addons.Unreachable(s.ID(), "looking at its certificate", err)
+	}
+	creation.Notes = append(creation.Notes, certificate...)
 	extra, err := s.extra(ctx, c)
 	if err != nil {
 		return engine.Observation{}, addons.Unreachable(s.ID(), "looking at its objects", err)

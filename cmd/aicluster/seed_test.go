@@ -128,8 +128,8 @@ func seedTable() map[string][]seedField {
 		"13 Ingress": {
 			{"kind", "networking.k8s.io/v1 Ingress", "vllm/Ingress", "{.apiVersion} {.kind}", "networking.k8s.io/v1 Ingress", ""},
 			{"namespace", "ai-serving", "vllm/Ingress", "{.metadata.namespace}", "ai-serving", ""},
-			{"proxy-read-timeout", "300", "vllm/Ingress", `{.metadata.annotations.nginx\.ingress\.kubernetes\.io/proxy-read-timeout}`, "300", ""},
-			{"proxy-send-timeout", "300", "vllm/Ingress", `{.metadata.annotations.nginx\.ingress\.kubernetes\.io/proxy-send-timeout}`, "300", ""},
+			{"proxy-read-timeout", "300", "vllm/Ingress", `{.metadata.annotations.nginx\.ingress\.kubernetes\.io/proxy-read-timeout}`, "3600", "answers of a large model may take longer; so may the silence before them"},
+			{"proxy-send-timeout", "300", "vllm/Ingress", `{.metadata.annotations.nginx\.ingress\.kubernetes\.io/proxy-send-timeout}`, "3600", "as for reading"},
 			{"proxy-buffering", "off", "vllm/Ingress", `{.metadata.annotations.nginx\.ingress\.kubernetes\.io/proxy-buffering}`, "off", ""},
 			{"ingressClassName", "nginx", "vllm/Ingress", "{.spec.ingressClassName}", "nginx", ""},
 			{"host", "ai-api.example.com", "vllm/Ingress", "{.spec.rules[0].host}", "ai-api.example.com", ""},

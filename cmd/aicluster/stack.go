@@ -66,6 +66,7 @@ type builder struct {
 	removedKarpenter *removedKarpenter             // nil when it is there, or never was
 	karpenter        *addons.Release               // nil when it is not wanted
 
+	leaving   []needer          // ways in that are to go
 	volumes   []*addons.Volume  // of claims, for a teardown
 	daemons   []engine.Resource // add-ons that nodes need to become ready
 	workloads []engine.Resource // what runs on the system nodes
@@ -100,6 +101,7 @@ func (s *builder) build(ctx context.Context) (*stack, error) {
 		s.addWorkloads,
 		s.addModels,
 		s.addServing,
+		s.awaitMoved,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err

@@ -138,6 +138,7 @@ func (s *builder) addRemovedReleases(ctx context.Context) error {
 		}
 		s.add(r)
 		s.workloads = append(s.workloads, r)
+		s.addRemovedIngress(r)
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func (s *builder) addService(svc blueprints.Service, home *serving.Home, pod *ad
 func (s *builder) around(svc blueprints.Service) []engine.Resource {
 	ids := []string{"addon/kube-prometheus-stack", "addon/prometheus-adapter"}
 	if svc.Host != "" {
-		ids = append(ids, "addon/ingress-nginx", "addon/envoy-gateway", "addon/cert-manager")
+		ids = append(ids, "addon/ingress-nginx", "gateway/"+addons.GatewayName, "addon/cert-manager", "issuer/"+addons.IssuerName)
 	}
 	switch svc.Load {
 	case blueprints.LoadMount:
@@ -79,7 +79,10 @@ func (s *builder) around(svc blueprints.Service) []engine.Resource {
 	case blueprints.LoadEFS:
 		ids = append(ids, "addon/"+addons.EFSCSIDriver)
 	}
-	return slices.DeleteFunc(slices.Clone(s.all), func(r engine.Resource) bool { return !slices.Contains(ids, r.ID()) })
+	return slices.DeleteFunc(slices.Clone(s.all), func(r engine.Resource) bool {
+		u, may := r.(engine.Unwanted)
+		return !slices.Contains(ids, r.ID()) || may && u.Unwanted() // what is to go waits for the service to have left it
+	})
 }
 
 // addRemovedServices: services that exist and are not in the blueprint any more,
