@@ -17,10 +17,11 @@ import (
 
 // cloud is a running local cloud.
 type cloud struct {
-	dir string
-	env map[string]string // what D/env exports
-	cmd *exec.Cmd
-	log *os.File
+	dir   string
+	env   map[string]string // what D/env exports
+	cmd   *exec.Cmd
+	log   *os.File
+	crowd *crowd // of clients of a service; nil for none
 }
 
 // startTimeout bounds the local cloud's start.

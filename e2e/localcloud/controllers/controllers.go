@@ -25,6 +25,7 @@ import (
 
 	"aicluster/e2e/localcloud/clock"
 	"aicluster/e2e/localcloud/kube"
+	"aicluster/e2e/localcloud/prometheus"
 	"aicluster/e2e/localcloud/traffic"
 )
 
@@ -111,7 +112,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("GPU nodes: %w", err)
 	}
-	prometheus, err := newPrometheusOperator(client, dyn, factory)
+	watched, err := newPrometheusOperator(client, dyn, factory)
 	if err != nil {
 		return fmt.Errorf("Prometheus operator: %w", err)
 	}
@@ -149,7 +150,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("cert-manager: %w", err)
 	}
 	if o.Network != nil {
-		o.Network.Install(&metricsServer{})
+		o.Network.Install(&metricsServer{}, prometheus.New(o.Network, dyn))
 		if err := o.Network.Watch(client, factory); err != nil {
 			return fmt.Errorf("network: %w", err)
 		}
@@ -171,7 +172,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	group.Go(func() error { operator.run(ctx); return ctx.Err() })
 	group.Go(func() error { nodes.run(ctx); return ctx.Err() })
-	group.Go(func() error { prometheus.run(ctx); return ctx.Err() })
+	group.Go(func() error { watched.run(ctx); return ctx.Err() })
 	group.Go(func() error { shippers.run(ctx); return ctx.Err() })
 	group.Go(func() error { hooks.run(ctx); return ctx.Err() })
 	group.Go(func() error { wrongs.run(ctx); return ctx.Err() })

@@ -160,10 +160,11 @@ func runServerChain(ctx context.Context, s settings, o apiserveroptions.Complete
 	return prepared.Run(ctx)
 }
 
-// kube-controller-manager's own pauses: how often it looks at nodes, and for how
-// long it gathers the ends of a Job's pods. No flag sets the latter.
+// kube-controller-manager's own pauses: how often it looks at nodes, how often its
+// autoscaler decides, and for how long it gathers the ends of a Job's pods. No flag sets the latter.
 const (
 	nodeMonitorPeriod = 5 * time.Second
+	autoscalerPeriod  = 15 * time.Second
 	jobBatchPeriod    = time.Second
 	shortestPause     = 50 * time.Millisecond
 )
@@ -175,6 +176,7 @@ func runControllerManager(ctx context.Context, s settings) error {
 	}
 	known, disabled, aliases := controllermanager.KnownControllers(), controllermanager.ControllersDisabledByDefault(), controllermanager.ControllerAliases()
 	monitor := max(s.clock.Scale(nodeMonitorPeriod), 2*shortestPause)
+	autoscale := max(s.clock.Scale(autoscalerPeriod), 10*shortestPause)
 	job.SyncJobBatchPeriod = max(s.clock.Scale(jobBatchPeriod), shortestPause) // this process is one control plane
 	err = parseFlags(o.Flags(known, disabled, aliases), []string{
 		"--kubeconfig=" + fileAdminConfig,
@@ -185,6 +187,7 @@ func runControllerManager(ctx context.Context, s settings) error {
 		"--root-ca-file=" + fileCA,
 		"--service-account-private-key-file=" + fileServiceAccount,
 		"--node-monitor-period=" + monitor.String(),
+		"--horizontal-pod-autoscaler-sync-period=" + autoscale.String(),
 		// No addresses are given to nodes (the VPC does that), and there is no key to sign requests with.
 		"--controllers=*,-" + names.NodeIpamController + ",-" + names.CertificateSigningRequestSigningController,
 	})
