@@ -3,31 +3,42 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"sync"
 	"time"
 
 	"aicluster/addons/gpu"
 	"aicluster/addons/serving/probe"
+	"aicluster/blueprints"
 	"aicluster/cmd/aicluster/ui"
 )
 
 // verifyServing asks all services side by side.
 func (s *session) verifyServing(ctx context.Context, patience time.Duration) error {
-	services := s.blueprint.Serving
-	d := verifyDocument{
-		Cluster: s.blueprint.Metadata.Name, Verified: true, NodePools: []gpu.Report{}, Serving: make([]probe.Result, len(services)), Errors: []ui.Failure{},
-	}
 	prober, err := probe.New(s.stack.cluster, s.blueprint)
 	if err != nil {
 		return err
 	}
 	prober.Patience = patience
-	errs := make([]error, len(services))
+	type question struct {
+		svc blueprints.Service
+		way string
+	}
+	var questions []question
+	for _, svc := range s.blueprint.Serving {
+		for _, way := range prober.Ways(svc) {
+			questions = append(questions, question{svc, way})
+		}
+	}
+	d := verifyDocument{
+		Cluster: s.blueprint.Metadata.Name, Verified: true, NodePools: []gpu.Report{}, Serving: make([]probe.Result, len(questions)), Errors: []ui.Failure{},
+	}
+	errs := make([]error, len(questions))
 	var all sync.WaitGroup
-	for i, svc := range services {
+	for i, q := range questions {
 		all.Go(func() {
-			d.Serving[i], errs[i] = prober.Probe(ctx, svc, func(format string, args ...any) {
-				s.say("  service/%s: %s", svc.Name, fmt.Sprintf(format, args...))
+			d.Serving[i], errs[i] = prober.Probe(ctx, q.svc, q.way, func(format string, args ...any) {
+				s.say("  service/%s: %s", q.svc.Name, fmt.Sprintf(format, args...))
 			})
 		})
 	}
@@ -52,6 +63,14 @@ func (s *session) verifyServing(ctx context.Context, patience time.Duration) err
 	return nil
 }
 
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return u.Hostname()
+}
+
 func (s *session) showServing(d verifyDocument) {
 	c := s.console
 	var rows [][]string
@@ -68,17 +87,16 @@ func (s *session) showServing(d verifyDocument) {
 	if len(rows) > 0 {
 		c.Table([]string{"SERVICE", "WAY", "URL", "MODEL", "STATUS", "FIRST TOKEN", "VERIFIED"}, rows)
 	}
-	for i, r := range d.Serving {
+	for _, r := range d.Serving {
 		if r.Cause != "" {
 			c.Say("%s %s: %s", c.Red("!"), r.Service, r.Cause)
 			c.Hint("%s", r.Hint)
 		}
-		host := s.blueprint.Serving[i].Host
 		switch r.DNS {
 		case "nowhere":
-			c.Hint("%s: make a DNS record of %s (CNAME or alias) to %s", r.Service, host, r.Address)
+			c.Hint("%s: make a DNS record of %s (CNAME or alias) to %s", r.Service, hostOf(r.URL), r.Address)
 		case "elsewhere":
-			c.Hint("%s: %s leads to another address than %s", r.Service, host, r.Address)
+			c.Hint("%s: %s leads to another address than %s", r.Service, hostOf(r.URL), r.Address)
 		}
 	}
 	for _, f := range d.Errors {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"aicluster/addons/serving"
@@ -25,11 +26,15 @@ func (p *Prober) explain(ctx context.Context, svc blueprints.Service, r *Result,
 	case errors.Is(err, errNoReplicas):
 		return p.noReplicas(r)
 	case errors.Is(err, errNoRoute):
-		r.Cause, r.Hint = "it has no Ingress", "run aicluster up: it makes what is missing"
+		r.Cause, r.Hint = "it has no "+routeKind(r), "run aicluster up: it makes what is missing"
 		return 0
 	case errors.Is(err, errNoAddress):
 		r.Cause = "its Ingress has no address: the ingress controller has no load balancer, or does not take it"
 		r.Hint = "see `kubectl get ingress,ingressclass,services -A`; a controller writes addresses within a minute"
+		if r.Way == Gateway {
+			r.Cause = "its Gateway has no address: there is no load balancer, or no proxy is ready"
+			r.Hint = "see `kubectl get gateways,pods,services -A` and the conditions of the Gateway"
+		}
 		return p.Patience
 	case errors.As(err, &answer):
 		return p.explainAnswer(ctx, svc, r, answer)
@@ -41,6 +46,14 @@ func (p *Prober) explain(ctx context.Context, svc blueprints.Service, r *Result,
 		return settling
 	}
 	return p.explainConnection(ctx, svc, r, err)
+}
+
+// routeKind is the object that lets requests in by a way.
+func routeKind(r *Result) string {
+	if r.Way == Gateway {
+		return "HTTPRoute"
+	}
+	return "Ingress"
 }
 
 func (p *Prober) noReplicas(r *Result) time.Duration {
@@ -71,7 +84,7 @@ func (p *Prober) explainAnswer(ctx context.Context, svc blueprints.Service, r *R
 		r.Hint = "this is the engine's own answer: see `aicluster logs " + svc.Name + " FILE`"
 		return 0
 	case e.status == http.StatusNotFound:
-		r.Hint = fmt.Sprintf("the proxy knows no route for %s yet, or another one has it: see `kubectl describe ingress -n %s %s`", svc.Host, serving.Namespace, svc.Name)
+		r.Hint = fmt.Sprintf("the proxy knows no route for %s yet, or another one has it: see `kubectl describe %s -n %s %s`", svc.Host, strings.ToLower(routeKind(r)), serving.Namespace, svc.Name)
 		return settling
 	case e.status >= 300 && e.status < 400:
 		r.Hint = "the way in has a certificate for this host, or is told to redirect; add tls to the service in the blueprint"
@@ -80,7 +93,7 @@ func (p *Prober) explainAnswer(ctx context.Context, svc blueprints.Service, r *R
 		if !p.replicas(ctx, svc) {
 			return p.noReplicas(r)
 		}
-		r.Hint = "replicas are ready, but what stands before them does not reach them: see the logs of the ingress controller, and `aicluster logs " + svc.Name + " FILE`"
+		r.Hint = "replicas are ready, but what stands before them does not reach them: see the logs of the proxy, and `aicluster logs " + svc.Name + " FILE`"
 		if e.status == http.StatusGatewayTimeout {
 			r.Hint = "an answer took longer than the proxy waits: see vllm:num_requests_waiting, add replicas or raise the timeout"
 		}

@@ -83,14 +83,29 @@ func New(cluster addons.Cluster, b *blueprints.Blueprint) (*Prober, error) {
 	return p, err
 }
 
-// Probe asks one service. Its error is that of ctx; what is wrong with the service is
-// in the result.
-func (p *Prober) Probe(ctx context.Context, svc blueprints.Service, progress func(format string, args ...any)) (Result, error) {
+// Ways are those by which a service can be reached: all that the blueprint has, as
+// services take each while they move from one to the other.
+func (p *Prober) Ways(svc blueprints.Service) []string {
+	a := p.blueprint.Addons
+	switch {
+	case svc.Host == "":
+		return []string{PortForward}
+	case a.EnvoyGateway == nil:
+		return []string{Ingress}
+	case a.IngressNginx == nil:
+		return []string{Gateway}
+	}
+	return []string{Ingress, Gateway}
+}
+
+// Probe asks one service in one of its ways. Its error is that of ctx; what is wrong
+// with the service is in the result.
+func (p *Prober) Probe(ctx context.Context, svc blueprints.Service, by string, progress func(format string, args ...any)) (Result, error) {
 	start, said := time.Now(), ""
 	var r Result
 	err := cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
 		var wait time.Duration
-		r, wait = p.once(ctx, svc)
+		r, wait = p.once(ctx, svc, by)
 		if ctx.Err() != nil {
 			return true, context.Cause(ctx)
 		}
@@ -111,10 +126,10 @@ func (p *Prober) Probe(ctx context.Context, svc blueprints.Service, progress fun
 
 // once asks a service once, and says how long after the first time a failure may pass
 // by itself.
-func (p *Prober) once(ctx context.Context, svc blueprints.Service) (Result, time.Duration) {
+func (p *Prober) once(ctx context.Context, svc blueprints.Service, by string) (Result, time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, requestLimit)
 	defer cancel()
-	r := Result{Service: svc.Name, Model: svc.Model}
+	r := Result{Service: svc.Name, Way: by, Model: svc.Model}
 	way, err := p.wayTo(ctx, svc, &r)
 	if err == nil {
 		defer way.close()

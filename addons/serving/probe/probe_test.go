@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,10 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"aicluster/addons/serving"
@@ -96,7 +100,7 @@ func TestProbe(t *testing.T) {
 		"another model":            {answers: engine("Qwen", ""), status: 200, cause: "/v1/models: it serves Qwen, not Llama", hint: "the engine's arguments"},
 		"no route in the proxy":    {answers: page(404), status: 404, cause: "/v1/models: 404 Not Found", hint: "kubectl describe ingress -n ai-serving llama"},
 		"no replica":               {answers: page(503), status: 503, objects: []runtime.Object{endpoints()}, cause: "503 Service Unavailable: no replica is ready", hint: "aicluster doctor FILE"},
-		"replicas not reached":     {answers: page(503), status: 503, objects: []runtime.Object{endpoints("a")}, cause: "503 Service Unavailable", hint: "logs of the ingress controller"},
+		"replicas not reached":     {answers: page(503), status: 503, objects: []runtime.Object{endpoints("a")}, cause: "503 Service Unavailable", hint: "logs of the proxy"},
 		"too slow":                 {answers: page(504), status: 504, objects: []runtime.Object{endpoints("a")}, cause: "504 Gateway Timeout", hint: "longer than the proxy waits"},
 		"sent elsewhere":           {answers: http.RedirectHandler("https://"+host+"/v1/models", 308), status: 308, cause: "308 Permanent Redirect", hint: "add tls"},
 		"not the OpenAI API":       {answers: text(200, "hello"), status: 200, cause: "the answer is no list of models", hint: "something else answers"},
@@ -130,7 +134,7 @@ func TestProbe(t *testing.T) {
 				objects = append(objects, ingress(address))
 			}
 			p := &Prober{client: fake.NewClientset(objects...)}
-			r, _ := p.once(t.Context(), svc)
+			r, _ := p.once(t.Context(), svc, Ingress)
 			if r.Verified != c.verified || r.Status != c.status || !strings.Contains(r.Cause, c.cause) || !strings.Contains(r.Hint, c.hint) {
 				t.Errorf("%+v, want %v, %d, %q, %q", r, c.verified, c.status, c.cause, c.hint)
 			}
@@ -152,6 +156,72 @@ func (e empty) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	return e.ResponseWriter.Write(b)
+}
+
+// TestWays: each way in that the blueprint has, and the Gateway's address by a route
+// on it, or on a ListenerSet of it.
+func TestWays(t *testing.T) {
+	inside, outside := blueprints.Service{Name: "inner"}, blueprints.Service{Name: "llama", Host: host}
+	release := &blueprints.Release{}
+	for _, c := range []struct {
+		nginx, gateway *blueprints.Release
+		svc            blueprints.Service
+		ways           []string
+	}{
+		{release, release, inside, []string{PortForward}},
+		{release, nil, outside, []string{Ingress}},
+		{nil, nil, outside, []string{Ingress}}, // of a chart of one's own
+		{nil, release, outside, []string{Gateway}},
+		{release, release, outside, []string{Ingress, Gateway}},
+	} {
+		p := &Prober{blueprint: &blueprints.Blueprint{Addons: blueprints.Addons{IngressNginx: c.nginx, EnvoyGateway: c.gateway}}}
+		if got := p.Ways(c.svc); !slices.Equal(got, c.ways) {
+			t.Errorf("%v, want %v", got, c.ways)
+		}
+	}
+
+	object := func(kind, namespace, name string, fields map[string]any) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: fields}
+		u.SetAPIVersion("gateway.networking.k8s.io/v1")
+		u.SetKind(kind)
+		u.SetNamespace(namespace)
+		u.SetName(name)
+		return u
+	}
+	onGateway := map[string]any{"name": "ai", "namespace": "envoy"}
+	gateway := object("Gateway", "envoy", "ai", map[string]any{"status": map[string]any{"addresses": []any{map[string]any{"value": "lb.example.com"}}}})
+	bare := object("Gateway", "envoy", "ai", map[string]any{})
+	direct := object("HTTPRoute", serving.Namespace, "llama", map[string]any{"spec": map[string]any{"parentRefs": []any{onGateway}}})
+	byList := object("HTTPRoute", serving.Namespace, "llama", map[string]any{"spec": map[string]any{"parentRefs": []any{map[string]any{"kind": "ListenerSet", "name": "llama"}}}})
+	listeners := object("ListenerSet", serving.Namespace, "llama", map[string]any{"spec": map[string]any{"parentRef": onGateway}})
+	for name, c := range map[string]struct {
+		objects []*unstructured.Unstructured
+		address string
+		cause   string
+	}{
+		"on the Gateway":    {[]*unstructured.Unstructured{gateway, direct}, "lb.example.com", ""},
+		"by a ListenerSet":  {[]*unstructured.Unstructured{gateway, byList, listeners}, "lb.example.com", ""},
+		"no route":          {[]*unstructured.Unstructured{gateway}, "", "it has no HTTPRoute"},
+		"no address so far": {[]*unstructured.Unstructured{bare, direct}, "", "its Gateway has no address"},
+	} {
+		kinds := map[schema.GroupVersionResource]string{gateways: "GatewayList", httpRoutes: "HTTPRouteList", listenerSets: "ListenerSetList"}
+		p := &Prober{client: fake.NewClientset(), dyn: dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds)}
+		for _, o := range c.objects {
+			kind := map[string]schema.GroupVersionResource{"Gateway": gateways, "HTTPRoute": httpRoutes, "ListenerSet": listenerSets}[o.GetKind()]
+			if _, err := p.dyn.Resource(kind).Namespace(o.GetNamespace()).Create(t.Context(), o, metav1.CreateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c.address != "" {
+			if got, err := p.gatewayAddress(t.Context(), outside); err != nil || got != c.address {
+				t.Errorf("%s: %s, %v", name, got, err)
+			}
+			continue
+		}
+		if r, _ := p.once(t.Context(), outside, Gateway); !strings.Contains(r.Cause, c.cause) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
 }
 
 // TestPatience: what may pass is asked again, what does not is said at once.
@@ -178,7 +248,7 @@ func TestPatience(t *testing.T) {
 		server := httptest.NewServer(c.answers)
 		p := &Prober{client: fake.NewClientset(ingress(server.Listener.Addr().String())), Patience: c.patience}
 		said := 0
-		r, err := p.Probe(t.Context(), blueprints.Service{Name: "llama", Model: "Llama", Host: host}, func(string, ...any) { said++ })
+		r, err := p.Probe(t.Context(), blueprints.Service{Name: "llama", Model: "Llama", Host: host}, Ingress, func(string, ...any) { said++ })
 		server.Close()
 		if err != nil || r.Verified != c.verified || said != c.said {
 			t.Errorf("%s: %+v, %v, said %d times", name, r, err, said)

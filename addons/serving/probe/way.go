@@ -14,6 +14,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"aicluster/addons/serving"
 	"aicluster/addons/serving/tunnel"
@@ -49,16 +51,20 @@ var (
 // wayTo finds the way to a service and notes it in the result.
 func (p *Prober) wayTo(ctx context.Context, svc blueprints.Service, r *Result) (way, error) {
 	w := way{key: apiKey(svc.Args), close: func() {}}
-	if svc.Host == "" {
-		r.Way, r.URL = PortForward, fmt.Sprintf("http://%s.%s/v1", svc.Name, serving.Namespace)
+	if r.Way == PortForward {
+		r.URL = fmt.Sprintf("http://%s.%s/v1", svc.Name, serving.Namespace)
 		return p.forward(ctx, svc, w, r)
 	}
 	w.scheme, w.host = "http", svc.Host
 	if svc.TLS != nil {
 		w.scheme = "https"
 	}
-	r.Way, r.URL = Ingress, w.scheme+"://"+svc.Host+"/v1"
-	address, err := p.ingressAddress(ctx, svc)
+	r.URL = w.scheme + "://" + svc.Host + "/v1"
+	find := p.ingressAddress
+	if r.Way == Gateway {
+		find = p.gatewayAddress
+	}
+	address, err := find(ctx, svc)
 	if err != nil {
 		return w, err
 	}
@@ -83,6 +89,67 @@ func (p *Prober) ingressAddress(ctx context.Context, svc blueprints.Service) (st
 		}
 		if at.IP != "" {
 			return at.IP, nil
+		}
+	}
+	return "", errNoAddress
+}
+
+// Kinds of the Gateway API.
+var (
+	gateways     = schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gateways"}
+	listenerSets = schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "listenersets"}
+	httpRoutes   = schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"}
+)
+
+// gatewayAddress is the load balancer's host name, as the controller has written it
+// into the Gateway to which the service's route is attached, directly or by a
+// ListenerSet.
+func (p *Prober) gatewayAddress(ctx context.Context, svc blueprints.Service) (string, error) {
+	at, kind, parent := serving.Namespace, httpRoutes, []string{"spec", "parentRefs"}
+	name := svc.Name
+	for {
+		o, err := p.dyn.Resource(kind).Namespace(at).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return "", errNoRoute
+		}
+		if err != nil {
+			return "", err
+		}
+		if kind == gateways {
+			return addressOf(o)
+		}
+		ref, ok := parentOf(o, parent)
+		if !ok {
+			return "", errNoRoute
+		}
+		if namespace, _ := ref["namespace"].(string); namespace != "" {
+			at = namespace
+		}
+		name, _ = ref["name"].(string)
+		kind, parent = gateways, nil
+		if ref["kind"] == "ListenerSet" {
+			kind, parent = listenerSets, []string{"spec", "parentRef"}
+		}
+	}
+}
+
+// parentOf is what a route or a set of listeners is attached to: the first, of a list.
+func parentOf(o *unstructured.Unstructured, path []string) (map[string]any, bool) {
+	found, _, _ := unstructured.NestedFieldNoCopy(o.Object, path...)
+	if list, ok := found.([]any); ok && len(list) > 0 {
+		found = list[0]
+	}
+	ref, ok := found.(map[string]any)
+	return ref, ok
+}
+
+func addressOf(gateway *unstructured.Unstructured) (string, error) {
+	list, _, _ := unstructured.NestedSlice(gateway.Object, "status", "addresses")
+	for _, a := range list {
+		if m, ok := a.(map[string]any); ok {
+			if value, _ := m["value"].(string); value != "" {
+				return value, nil
+			}
 		}
 	}
 	return "", errNoAddress
