@@ -57,6 +57,7 @@ type account struct {
 	t       *testing.T
 	eks     *ekssdk.Client
 	ec2     *ec2sdk.Client
+	url     string
 	iam     *iamsdk.Client
 	sts     *stssdk.Client
 	service *eks.Service
@@ -87,11 +88,17 @@ func newAccount(t *testing.T) *account {
 	service := eks.New(eks.Options{
 		Clock: c, IAM: identities, EC2: compute, AutoScaling: groups, Dir: t.TempDir(), BaseURL: server.URL, Logs: groupsOfLogs,
 		SDK: func(string) aws.Config { return cfg },
+		RoleConfig: func(_, role, _ string) (aws.Config, error) {
+			own := cfg.Copy()
+			own.Credentials = credentials.NewStaticCredentialsProvider("key of "+role, "secret", "")
+			return own, nil
+		},
 	})
 	balancers, classic := elbv2.New(c, compute, identities), elb.New(c, compute, identities)
 	balancers.Register(w)
 	classic.Register(w)
 	mux.Handle(eks.WebhookPath, service.Webhook())
+	mux.Handle(eks.PodIdentityPath, service.PodIdentity())
 	mux.Handle(eks.NetworkPath, service.Network())
 	mux.Handle("/", w)
 	identities.Register(w)
@@ -100,7 +107,7 @@ func newAccount(t *testing.T) *account {
 	service.Register(w)
 	sts.New(identities).Register(w)
 	a := &account{
-		t: t, eks: ekssdk.NewFromConfig(cfg), ec2: ec2sdk.NewFromConfig(cfg), iam: iamsdk.NewFromConfig(cfg), sts: stssdk.NewFromConfig(cfg),
+		t: t, url: server.URL, eks: ekssdk.NewFromConfig(cfg), ec2: ec2sdk.NewFromConfig(cfg), iam: iamsdk.NewFromConfig(cfg), sts: stssdk.NewFromConfig(cfg),
 		service: service, groups: groups, compute: compute, logs: groupsOfLogs, roles: map[string]string{},
 	}
 	t.Cleanup(func() {

@@ -80,6 +80,7 @@ func TestClusterLife(t *testing.T) {
 	t.Run("rolling update", func(t *testing.T) { a.checkRoll(t, client) })
 	t.Run("load balancer", func(t *testing.T) { a.checkLoadBalancer(t, client) })
 	t.Run("access", func(t *testing.T) { a.checkAccess(t, cluster) })
+	t.Run("pod identity", func(t *testing.T) { a.checkPodIdentity(t, client) })
 	t.Run("launch templates", func(t *testing.T) { a.checkLaunchTemplates(t) })
 	t.Run("no capacity", func(t *testing.T) { a.checkCapacityFailure() })
 	a.teardown(before)
