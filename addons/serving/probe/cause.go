@@ -6,9 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 
 	"aicluster/addons/serving"
@@ -128,6 +130,9 @@ func (p *Prober) explainConnection(ctx context.Context, svc blueprints.Service, 
 		r.Cause = "TLS: " + last(err)
 		r.Hint = tlsHint(svc)
 		return settling
+	case svc.TLS != nil && hungUp(err):
+		r.Cause, r.Hint = "TLS: the proxy closed the connection: it has no certificate for "+svc.Host, tlsHint(svc)
+		return settling
 	case errors.As(err, &dns):
 		r.Cause, r.Hint = "the load balancer's name "+dns.Name+" does not resolve", "a new load balancer takes up to five minutes; then look at it with `aws elbv2 describe-load-balancers`"
 		return p.Patience
@@ -139,6 +144,12 @@ func (p *Prober) explainConnection(ctx context.Context, svc blueprints.Service, 
 	r.Cause = last(err)
 	r.Hint = "the load balancer takes no connections: it is being made, its security group does not let you in, or no node runs a proxy pod (see its target group's health)"
 	return p.Patience
+}
+
+// hungUp tells that the other side ended a handshake for TLS.
+func hungUp(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.As(err, &op) && op.Op == "remote error" // crypto/tls: an alert
 }
 
 func tlsHint(svc blueprints.Service) string {

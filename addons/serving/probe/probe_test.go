@@ -2,6 +2,8 @@ package probe
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -156,6 +158,30 @@ func (e empty) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	return e.ResponseWriter.Write(b)
+}
+
+// TestHangUp: a proxy that ends the handshake has no certificate for the host.
+func TestHangUp(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			io.ReadAtLeast(conn, make([]byte, 1<<10), 5) //nolint:errcheck // the beginning of a handshake
+			conn.Close()
+		}
+	}()
+	p := &Prober{client: fake.NewClientset(ingress(listener.Addr().String()))}
+	r, _ := p.once(t.Context(), blueprints.Service{Name: "llama", Model: "Llama", Host: host, TLS: &blueprints.TLS{Issuer: "letsencrypt"}}, Ingress)
+	if r.Cause != "TLS: the proxy closed the connection: it has no certificate for "+host || !strings.Contains(r.Hint, "the certificate is not issued yet") {
+		t.Errorf("%+v", r)
+	}
 }
 
 // TestWays: each way in that the blueprint has, and the Gateway's address by a route

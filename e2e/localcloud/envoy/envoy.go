@@ -180,6 +180,7 @@ func (p *proxy) tls() *tls.Config {
 					}
 				}
 			}
+			hello.Conn.Close() // without an alert, as Envoy does
 			return nil, errNoListener
 		},
 	}
