@@ -94,6 +94,10 @@ e2e-kind: build ## with a kind cluster behind EKS (needs Docker, kind and kubect
 bench-up: build ## up against the shortest time that AWS's own durations allow
 	go test -C e2e -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkUp$$' -benchtime 1x .
 
+.PHONY: bench-serving
+bench-serving: build ## what one service adds to up, beside the time that its pod takes
+	go test -C e2e -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkServing$$' -benchtime 1x .
+
 .PHONY: bench-cli
 bench-cli: build ## start-up, validation, memory and size of the binary
 	go test -C e2e -count=1 -run '^$$' -bench '^BenchmarkCLI$$' .

@@ -49,7 +49,7 @@ func BenchmarkUp(b *testing.B) {
 	for _, speed := range []float64{10, 60} {
 		b.Run(fmt.Sprintf("speed=%g", speed), func(b *testing.B) {
 			for range b.N {
-				up, again := seedRun(b, fmt.Sprint(speed))
+				up, again := seedRun(b, fmt.Sprint(speed), "")
 				path := criticalPath(clock.New(speed))
 				b.ReportMetric(up.wall.Seconds()/path.Seconds(), "x-critical-path")
 				b.ReportMetric(path.Seconds(), "s-critical-path")
@@ -59,6 +59,36 @@ func BenchmarkUp(b *testing.B) {
 				b.ReportMetric(float64(up.summary.Read), "reading-calls")
 				b.ReportMetric(float64(again.summary.Changed), "mutating-calls-2nd-up")
 				b.ReportMetric(float64(again.summary.Read), "reading-calls-2nd-up")
+				b.ReportMetric(again.wall.Seconds(), "s-2nd-up")
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// oneService is added to the seed's blueprint.
+const oneService = `
+serving:
+  - {name: llama, model: Llama-3.1-8B-Instruct, pool: gpu-a100, host: ai-api.example.com}
+`
+
+// BenchmarkServing brings the seed's cluster up without and with one service, and
+// reports what the service adds to the critical path beyond what its pod takes to
+// start and to load its model, which is the clock's to say.
+func BenchmarkServing(b *testing.B) {
+	for _, speed := range []float64{10, 60} {
+		b.Run(fmt.Sprintf("speed=%g", speed), func(b *testing.B) {
+			for range b.N {
+				c := clock.New(speed)
+				without, _ := seedRun(b, fmt.Sprint(speed), "")
+				with, again := seedRun(b, fmt.Sprint(speed), oneService)
+				pod := c.Duration(clock.PodStart) + c.Duration(clock.ModelLoad)
+				added := with.wall - without.wall
+				b.ReportMetric(without.wall.Seconds(), "s-up-without")
+				b.ReportMetric(with.wall.Seconds(), "s-up-with")
+				b.ReportMetric(pod.Seconds(), "s-pod")
+				b.ReportMetric(100*(added-pod).Seconds()/criticalPath(c).Seconds(), "%-of-critical-path-beyond-pod")
+				b.ReportMetric(float64(again.summary.Changed), "mutating-calls-2nd-up")
 				b.ReportMetric(again.wall.Seconds(), "s-2nd-up")
 			}
 			b.ReportMetric(0, "ns/op")
@@ -76,8 +106,9 @@ type measured struct {
 	}
 }
 
-// seedRun brings the seed's cluster up twice on a cloud of its own.
-func seedRun(b *testing.B, speed string) (up, again measured) {
+// seedRun brings the seed's cluster up twice on a cloud of its own, with more at the
+// end of its blueprint.
+func seedRun(b *testing.B, speed, more string) (up, again measured) {
 	b.Helper()
 	dir := b.TempDir()
 	bin, err := filepath.Abs("../bin")
@@ -94,6 +125,15 @@ func seedRun(b *testing.B, speed string) (up, again measured) {
 		}
 	}()
 	blueprint := copySeed(b, dir)
+	if more != "" {
+		text, err := os.ReadFile(blueprint)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := os.WriteFile(blueprint, append(text, more...), 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
 	run := func() measured {
 		return measure(b, c, filepath.Join(bin, "aicluster"), "up", "--yes", "--output", "json", blueprint)
 	}
