@@ -61,10 +61,14 @@ type proxySettings struct {
 	} `json:"shutdown"`
 }
 
-// proxyName is what all objects of a Gateway are called
-// (internal/utils, GetHashedName; "envoy-" before it).
+// proxyName is what all objects of a Gateway are called.
 func proxyName(g *unstructured.Unstructured) string {
-	id := g.GetNamespace() + "/" + g.GetName()
+	return hashedName(g.GetNamespace() + "/" + g.GetName())
+}
+
+// hashedName is ExpectedResourceHashedName of Envoy Gateway's
+// internal/infrastructure/kubernetes/proxy.
+func hashedName(id string) string {
 	sum := sha256.Sum256([]byte(id))
 	name := strings.ReplaceAll(id, "/", "-")
 	if len(name) > 48 {
