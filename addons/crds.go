@@ -117,13 +117,26 @@ func applyCRD(ctx context.Context, dyn dynamic.Interface, wanted *unstructured.U
 }
 
 func established(crd *unstructured.Unstructured) bool {
+	return condition(crd, "Established")["status"] == "True"
+}
+
+// whyItStays is what Kubernetes says of a definition that is going, or what is the
+// cause as a rule.
+func whyItStays(crd *unstructured.Unstructured) string {
+	if message, _ := condition(crd, "Terminating")["message"].(string); message != "" {
+		return message
+	}
+	return "an object of that kind keeps its finalizers"
+}
+
+func condition(crd *unstructured.Unstructured, kind string) map[string]any {
 	conditions, _, _ := unstructured.NestedSlice(crd.Object, "status", "conditions")
 	for _, c := range conditions {
-		if m, ok := c.(map[string]any); ok && m["type"] == "Established" && m["status"] == "True" {
-			return true
+		if m, ok := c.(map[string]any); ok && m["type"] == kind {
+			return m
 		}
 	}
-	return false
+	return nil
 }
 
 // deleteCRDs removes resource definitions, and with them every object of those
@@ -149,7 +162,7 @@ func waitDyingCRDsGone(ctx context.Context, dyn dynamic.Interface, names []strin
 				return true, ignoreNotFound(err)
 			}
 			if time.Since(start) > crdLimit {
-				return true, fmt.Errorf("resource definition %s does not go away: an object of that kind keeps its finalizers", name)
+				return true, fmt.Errorf("resource definition %s does not go away: %s", name, whyItStays(live))
 			}
 			p("waiting for the old %s to go", name)
 			return false, nil

@@ -433,3 +433,15 @@ func TestInstallWaitsForDyingCRDs(t *testing.T) {
 		t.Errorf("waited %v: %v", waited, err)
 	}
 }
+
+// TestWhyADefinitionStays: in Kubernetes' words, where it has any.
+func TestWhyADefinitionStays(t *testing.T) {
+	crd := &unstructured.Unstructured{Object: map[string]any{}}
+	if got := whyItStays(crd); got != "an object of that kind keeps its finalizers" {
+		t.Error(got)
+	}
+	crd.Object["status"] = map[string]any{"conditions": []any{map[string]any{"type": "Terminating", "status": "True", "message": "could not list instances: timeout"}}}
+	if got := whyItStays(crd); got != "could not list instances: timeout" {
+		t.Error(got)
+	}
+}
