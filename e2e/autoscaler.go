@@ -41,6 +41,7 @@ const (
 var shortIntervals = []string{
 	"--scan-interval=2s", "--scale-down-unneeded-time=5s", "--scale-down-delay-after-add=5s", "--scale-down-delay-after-delete=2s",
 	"--scale-down-delay-after-failure=5s", "--node-delete-delay-after-taint=1s", "--unremovable-node-recheck-timeout=2s",
+	"--max-node-provision-time=100s", // more than the minute after which it reads Auto Scaling again
 }
 
 // cmdAutoscaler starts the real cluster autoscaler for a cluster, if there is one to

@@ -89,6 +89,7 @@ type scaler struct {
 	read     time.Time            // when groups were read
 	unneeded map[string]time.Time // nodes, and since when
 	deleting map[string]bool      // nodes, and whether they have to be drained
+	lacking  map[string]time.Time // instances without a node, and since when
 	failed   time.Time            // the last deletion that failed
 	deleted  time.Time            // the last one
 }
@@ -175,7 +176,7 @@ func (a *autoscaler) begin(pod *corev1.Pod) (*scaler, error) {
 		autoscaler: a, pod: pod, flags: flags, client: client, sink: sink,
 		events: sink.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "cluster-autoscaler"}),
 		cloud:  scalingCloud{clock: a.clock, config: a.opts.AWS, pod: pod, discover: flags.discovery, kinds: map[string]instanceKind{}, pools: map[string]poolFacts{}},
-		said:   map[string]time.Time{}, groups: map[string]*scalingGroup{}, unneeded: map[string]time.Time{}, deleting: map[string]bool{},
+		said:   map[string]time.Time{}, groups: map[string]*scalingGroup{}, unneeded: map[string]time.Time{}, deleting: map[string]bool{}, lacking: map[string]time.Time{},
 	}, nil
 }
 
@@ -206,6 +207,9 @@ func (s *scaler) loop(ctx context.Context) {
 	}
 	w, err := s.look(ctx)
 	if s.trouble("working out what nodes will be like", err) {
+		return
+	}
+	if s.trouble("removing instances that became no nodes", s.abandon(ctx, w)) {
 		return
 	}
 	grown, err := s.scaleUp(ctx, w)

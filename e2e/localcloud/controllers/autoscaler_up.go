@@ -275,6 +275,41 @@ func (s *scaler) giveUp(ctx context.Context) {
 	}
 }
 
+// abandon removes instances that became no nodes in good time, and leaves their
+// groups alone for a while.
+func (s *scaler) abandon(ctx context.Context, w *world) error {
+	joined, lacking := map[string]bool{}, map[string]time.Time{}
+	for _, n := range w.nodes {
+		joined[instanceOf(n)] = true
+	}
+	for _, g := range s.sorted() {
+		for _, id := range g.instances {
+			if joined[id] {
+				continue
+			}
+			since, known := s.lacking[id]
+			if !known {
+				since = time.Now()
+			}
+			lacking[id] = since
+			if time.Since(since) < s.clock.Scale(s.flags.provision) || g.desired <= g.min {
+				continue
+			}
+			s.opts.Log.Info("the cluster autoscaler's stand-in removes an instance that became no node", "group", g.name, "instance", id)
+			if err := s.cloud.terminate(ctx, id); err != nil {
+				return err
+			}
+			delete(lacking, id)
+			g.desired--
+			g.instances = slices.DeleteFunc(slices.Clone(g.instances), func(other string) bool { return other == id })
+			s.giveUpOn(g)
+			s.read = time.Time{}
+		}
+	}
+	s.lacking = lacking
+	return nil
+}
+
 func (s *scaler) giveUpOn(g *scalingGroup) {
 	g.failedLaunch = ""
 	g.pause = min(max(2*g.pause, s.flags.backoff), s.flags.maxBackoff)
