@@ -28,7 +28,7 @@ const revision = "deployment.kubernetes.io/revision"
 // wait returns when all replicas are new and ready. It ends early on the first
 // cause that waiting does not heal.
 func (s *Service) wait(ctx context.Context, c connection, p engine.Progress) error {
-	w := rollout{service: s, connection: c, start: time.Now(), limit: ReadyLimit(s.facts()), since: map[string]time.Time{}, progress: p}
+	w := rollout{service: s, connection: c, start: time.Now(), limit: ReadyLimit(s.facts()), since: map[string]time.Time{}, restarts: map[string]int32{}, progress: p}
 	return cloud.Poll(ctx, w.check)
 }
 
@@ -39,6 +39,7 @@ type rollout struct {
 	start    time.Time
 	limit    time.Duration
 	since    map[string]time.Time // when a cause was first seen, by pod and reason
+	restarts map[string]int32     // of each pod, when it was first seen
 	failures int
 	progress engine.Progress
 }
@@ -178,7 +179,7 @@ func (w *rollout) causeOf(ctx context.Context, pod *corev1.Pod) (cause, error) {
 	}
 	switch {
 	case failing(pod):
-		c.hopeless = true
+		c.hopeless = w.failsStill(pod)
 	case sick && pod.Spec.NodeName == "":
 		waits, err := w.mayGetPlace(ctx)
 		if err != nil {
@@ -205,6 +206,22 @@ func (w *rollout) stands(of string, patience time.Duration) bool {
 		return false
 	}
 	return time.Since(since) > patience
+}
+
+// failsStill tells that a failing pod has failed since the wait began. This run may
+// have mended why an older pod fails, such as its role; the kubelet starts it again
+// within five minutes.
+func (w *rollout) failsStill(pod *corev1.Pod) bool {
+	var restarts int32
+	for _, s := range statuses(pod) {
+		restarts += s.RestartCount
+	}
+	before, known := w.restarts[pod.Name]
+	if !known {
+		w.restarts[pod.Name], before = restarts, restarts
+	}
+	isOld := !pod.CreationTimestamp.IsZero() && pod.CreationTimestamp.Time.Before(w.start)
+	return !isOld || restarts > before
 }
 
 // failing tells that a container of the pod ends again and again, or ran out of
