@@ -19,13 +19,18 @@ import (
 
 // karpenter plays as much of Karpenter as somebody sees who makes a NodePool: that
 // it and its EC2NodeClass become Ready. It starts no instances; the real Karpenter
-// does, which runs beside the local cloud as a process (make e2e-karpenter). It
-// does nothing while the chart's Deployment has no available pod.
+// does, which runs beside the local cloud as a process (make e2e-karpenter) and has
+// marked its Deployment with [KarpenterElsewhere]. It does nothing while the chart's
+// Deployment has no available pod.
 type karpenter struct {
 	dyn         dynamic.Interface
 	clock       *clock.Clock
 	deployments appslisters.DeploymentLister
 }
+
+// KarpenterElsewhere is an annotation of Karpenter's Deployment: what its pods do is
+// done by a process outside of the local cloud.
+const KarpenterElsewhere = "localcloud/elsewhere"
 
 var (
 	karpenterClasses = schema.GroupVersionResource{Group: "karpenter.k8s.aws", Version: "v1", Resource: "ec2nodeclasses"}
@@ -42,7 +47,7 @@ func newKarpenter(o Options, dyn dynamic.Interface, factory informers.SharedInfo
 func (k *karpenter) run(ctx context.Context) {
 	wait.UntilWithContext(ctx, func(ctx context.Context) {
 		d, err := k.deployments.Deployments("kube-system").Get("karpenter")
-		if err != nil || d.Status.AvailableReplicas == 0 {
+		if err != nil || d.Status.AvailableReplicas == 0 || d.Annotations[KarpenterElsewhere] != "" {
 			return
 		}
 		classes := k.settle(ctx, karpenterClasses, func(*unstructured.Unstructured) (string, string) { return "ValidationSucceeded", "" })

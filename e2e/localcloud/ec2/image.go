@@ -107,6 +107,16 @@ func (v variant) output(region, kubernetes string, x Release) types.Image {
 	return out
 }
 
+// ImageName is the name of an image of a region, empty if there is none.
+func (s *Service) ImageName(region, id string) string {
+	for _, i := range images(region) {
+		if *i.ImageId == id {
+			return *i.Name
+		}
+	}
+	return ""
+}
+
 // image finds an image of the region.
 func (s *Service) image(r *region, id string) (*types.Image, error) {
 	for _, i := range images(r.name) {
@@ -124,6 +134,7 @@ func registerImages(w *wire.Server, a api) { handle(w, a.DescribeImages) }
 
 // DescribeImages lists the public images for EKS: AWS's and Canonical's.
 func (a api) DescribeImages(ctx context.Context, in *ec2.DescribeImagesInput) (*ec2.DescribeImagesOutput, error) {
+	_ = in.IncludeDeprecated // none of EKS's that are here is
 	r := a.lock(ctx)
 	defer a.mu.Unlock()
 	for _, id := range in.ImageIds {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
 // region is all state of one region.
@@ -32,7 +34,8 @@ type region struct {
 
 	capacity map[capacityKey]int
 	quotas   map[string]float64
-	tokens   map[string]token // by operation and client token
+	tokens   map[string]token                  // by operation and client token
+	fleets   map[string]*ec2.CreateFleetOutput // what a token's call answered, by the fleet's id
 }
 
 func newRegion(name string, v *sight) *region {
@@ -42,7 +45,7 @@ func newRegion(name string, v *sight) *region {
 		nats: newTable[*nat](v), routeTables: newTable[*routeTable](v), endpoints: newTable[*endpoint](v), groups: newTable[*group](v),
 		interfaces: newTable[*eni](v), templates: newTable[*template](v), instances: newTable[*instance](v), volumes: newTable[*volume](v),
 		reservations: newTable[*reservation](v), placements: newTable[*placement](v),
-		capacity: map[capacityKey]int{}, quotas: map[string]float64{}, tokens: map[string]token{},
+		capacity: map[capacityKey]int{}, quotas: map[string]float64{}, tokens: map[string]token{}, fleets: map[string]*ec2.CreateFleetOutput{},
 	}
 }
 

@@ -21,7 +21,7 @@ func (s *Service) Register(w *wire.Server) {
 	for _, register := range []func(*wire.Server, api){
 		registerZones, registerVPCs, registerSubnets, registerGateways, registerAddresses, registerNATs, registerRouteTables, registerEndpoints,
 		registerGroups, registerInterfaces, registerTypes, registerTemplates, registerInstances, registerVolumes, registerImages,
-		registerReservations, registerPlacements, registerSpot, registerTags,
+		registerReservations, registerPlacements, registerSpot, registerFleets, registerTags,
 	} {
 		register(w, a)
 	}

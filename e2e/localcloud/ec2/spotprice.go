@@ -20,6 +20,12 @@ func registerSpot(w *wire.Server, a api) { handle(w, a.DescribeSpotPriceHistory)
 func (a api) DescribeSpotPriceHistory(ctx context.Context, in *ec2.DescribeSpotPriceHistoryInput) (*ec2.DescribeSpotPriceHistoryOutput, error) {
 	region := wire.Region(ctx)
 	since := time.Now().UTC().Truncate(time.Hour).Add(-6 * time.Hour)
+	// A period has the prices of its time and the one that was in force when it began
+	// (API reference, "StartTime").
+	_ = in.StartTime
+	if in.EndTime != nil && in.EndTime.Before(since) {
+		return &ec2.DescribeSpotPriceHistoryOutput{SpotPriceHistory: []types.SpotPrice{}}, nil
+	}
 	var all []types.SpotPrice
 	for _, name := range a.typeNames() {
 		t := a.types[name]

@@ -60,6 +60,7 @@ type cluster struct {
 	associations map[string]*types.PodIdentityAssociation
 	asked        map[string]request // that made the associations
 	nodes        map[string]string  // node name by instance id
+	guests       map[string]string  // role name by instance id, of nodes of no node group
 
 	ctx  context.Context // ends when the cluster is deleted or the service closes
 	stop context.CancelFunc
@@ -178,7 +179,7 @@ func (s *Service) newCluster(region, caller string, in *eks.CreateClusterInput) 
 	return &cluster{
 		key: clusterKey{region, name}, creator: principal(caller), selfCNI: orBool(in.BootstrapSelfManagedAddons, true), request: requestOf(in.ClientRequestToken, in),
 		network: s.newNetwork(), nodegroups: map[string]*nodegroup{}, addons: map[string]*addon{}, entries: map[string]*entry{}, fargate: map[string]*types.FargateProfile{}, fargateToken: map[string]string{},
-		associations: map[string]*types.PodIdentityAssociation{}, asked: map[string]request{}, nodes: map[string]string{},
+		associations: map[string]*types.PodIdentityAssociation{}, asked: map[string]request{}, nodes: map[string]string{}, guests: map[string]string{},
 		data: types.Cluster{
 			Name: in.Name, Arn: aws.String(arn(region, "cluster/"+name)), CreatedAt: now(),
 			ClientRequestToken: in.ClientRequestToken, RoleArn: in.RoleArn, Tags: maps.Clone(in.Tags),

@@ -39,8 +39,8 @@ func (s *Service) nodeOf(region, instanceID string) (*cluster, *nodegroup, strin
 // with respect for disruption budgets, and give up in the end.
 func (s *Service) drainInstance(ctx context.Context, region, _, instanceID string) {
 	s.mu.Lock()
-	c, _, name := s.nodeOf(region, instanceID)
-	if c == nil || c.plane == nil {
+	c, n, name := s.nodeOf(region, instanceID)
+	if c == nil || n == nil || c.plane == nil { // a node of no node group is not EKS's to drain
 		s.mu.Unlock()
 		return
 	}

@@ -32,7 +32,7 @@ func (s *Service) Put(region string, in Standing) {
 	c := &cluster{
 		key: clusterKey{region, name}, data: in.Cluster, nodegroups: map[string]*nodegroup{}, addons: map[string]*addon{},
 		fargate: map[string]*types.FargateProfile{}, fargateToken: map[string]string{}, entries: map[string]*entry{},
-		associations: map[string]*types.PodIdentityAssociation{}, asked: map[string]request{}, nodes: map[string]string{},
+		associations: map[string]*types.PodIdentityAssociation{}, asked: map[string]request{}, nodes: map[string]string{}, guests: map[string]string{},
 	}
 	c.ctx, c.stop = context.WithCancel(s.ctx)
 	c.data.Arn = aws.String(arn(region, "cluster/"+name))

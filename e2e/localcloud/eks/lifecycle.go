@@ -133,6 +133,7 @@ func (s *Service) startPlane(ctx context.Context, c *cluster) error {
 		}
 	}
 	c.work.Go(func() { s.runControllers(c, options) })
+	c.work.Go(func() { s.welcomeGuests(c) })
 	return nil
 }
 

@@ -220,6 +220,11 @@ func (s *Service) nodeFacts(c *cluster, name string) (controllers.Facts, bool) {
 	if !ok {
 		return controllers.Facts{}, false
 	}
+	if ami == "" { // of no node group
+		var own string
+		own, release = s.imageOf(c.key.region, in.ImageID)
+		ami = types.AMITypes(own)
+	}
 	info, ok := s.opts.EC2.InstanceType(in.Type)
 	if !ok {
 		return controllers.Facts{}, false

@@ -75,6 +75,9 @@ func (s *Service) nodeRole(c *cluster, node string) string {
 				return *n.data.NodeRole
 			}
 		}
+		if role, ok := s.opts.IAM.Role(c.guests[instance]); ok {
+			return role.ARN
+		}
 	}
 	return ""
 }

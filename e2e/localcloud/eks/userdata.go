@@ -2,7 +2,9 @@ package eks
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,14 +14,16 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 )
 
 // nodeConfig is the part of nodeadm's NodeConfig that decides how a node joins
 // (https://awslabs.github.io/amazon-eks-ami/nodeadm/doc/api/).
 type nodeConfig struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
+	APIVersion string         `json:"apiVersion"`
+	Kind       string         `json:"kind"`
+	Metadata   map[string]any `json:"metadata,omitempty"`
 	Spec       struct {
 		Cluster struct {
 			Name                 string `json:"name,omitempty"`
@@ -57,6 +61,9 @@ type bootConfig struct {
 	maxPods int  // from the kubelet's configuration; 0 for the default
 	labels  map[string]string
 	cluster bool // the cluster's name, endpoint, authority and CIDR are all there
+
+	name, endpoint, authority string // of the cluster, as far as they are there
+	taints                    []corev1.Taint
 }
 
 // parseUserData reads base64 user data as nodeadm does: a MIME multi-part
@@ -158,10 +165,20 @@ func (b *bootConfig) merge(document []byte) error {
 	if n, ok := c.Spec.Kubelet.Config["maxPods"].(float64); ok {
 		b.maxPods = int(n)
 	}
+	if list, ok := c.Spec.Kubelet.Config["registerWithTaints"]; ok {
+		text, err := json.Marshal(list)
+		if err == nil {
+			err = json.Unmarshal(text, &b.taints)
+		}
+		if err != nil {
+			return fmt.Errorf("NodeConfig: registerWithTaints: %w", err)
+		}
+	}
 	if err := b.kubeletFlags(c.Spec.Kubelet.Flags); err != nil {
 		return err
 	}
 	cl := c.Spec.Cluster
+	b.name, b.endpoint, b.authority = cmp.Or(cl.Name, b.name), cmp.Or(cl.APIServerEndpoint, b.endpoint), cmp.Or(cl.CertificateAuthority, b.authority)
 	b.cluster = b.cluster || cl.Name != "" && cl.APIServerEndpoint != "" && cl.CertificateAuthority != "" && cl.CIDR != ""
 	return nil
 }
@@ -176,7 +193,7 @@ func (b *bootConfig) kubeletFlags(flags []string) error {
 		if !ok {
 			continue
 		}
-		for pair := range strings.SplitSeq(list, ",") {
+		for pair := range strings.SplitSeq(strings.Trim(list, `"`), ",") {
 			k, v, ok := strings.Cut(pair, "=")
 			if !ok {
 				return fmt.Errorf("NodeConfig: node label %q has no value", pair)

@@ -74,3 +74,38 @@ func TestParseUserData(t *testing.T) {
 		})
 	}
 }
+
+// What Karpenter writes into user data: "metadata" empty, taints in the kubelet's
+// configuration and labels in a quoted flag.
+func TestUserDataOfKarpenter(t *testing.T) {
+	const config = `apiVersion: node.eks.aws/v1alpha1
+kind: NodeConfig
+metadata: {}
+spec:
+  cluster:
+    name: x
+    apiServerEndpoint: https://127.0.0.1:1
+    certificateAuthority: Zm9v
+    cidr: 172.20.0.0/16
+  kubelet:
+    config:
+      registerWithTaints:
+      - effect: NoExecute
+        key: karpenter.sh/unregistered
+    flags:
+    - --node-labels="aicluster/pool=gpu,karpenter.sh/nodepool=gpu"
+`
+	got, err := parseUserData(base64.StdEncoding.EncodeToString([]byte(mimeHead+mimePart("application/node.eks.aws", config)+"--//--\r\n")), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.name != "x" || got.endpoint != "https://127.0.0.1:1" || got.authority != "Zm9v" {
+		t.Errorf("cluster %+v", got)
+	}
+	if len(got.labels) != 2 || got.labels["aicluster/pool"] != "gpu" || got.labels["karpenter.sh/nodepool"] != "gpu" {
+		t.Errorf("labels %v", got.labels)
+	}
+	if len(got.taints) != 1 || got.taints[0].Key != "karpenter.sh/unregistered" || got.taints[0].Effect != "NoExecute" {
+		t.Errorf("taints %v", got.taints)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
@@ -175,6 +176,15 @@ func (c *Cloud) passing(call wire.Call) []need {
 	case *eks.UpdateAddonInput:
 		for _, a := range in.PodIdentityAssociations {
 			pass(aws.ToString(a.RoleArn), podIdentity)
+		}
+	case *ec2.RunInstancesInput:
+		if t := in.LaunchTemplate; t != nil && in.IamInstanceProfile == nil {
+			if found, err := c.services.ec2.LaunchTemplate(call.Region, aws.ToString(t.LaunchTemplateId)+aws.ToString(t.LaunchTemplateName), aws.ToString(t.Version)); err == nil {
+				list = append(list, c.passProfile(templateProfile(found.Data))...)
+			}
+		}
+		if p := in.IamInstanceProfile; p != nil {
+			list = append(list, c.passProfile(aws.ToString(p.Arn)+aws.ToString(p.Name))...)
 		}
 	}
 	return list

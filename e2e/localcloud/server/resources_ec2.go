@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"aicluster/e2e/localcloud/iam"
@@ -45,6 +46,9 @@ func ec2ARN(region, kind, id string) string {
 func (c *Cloud) ec2Needs(ctx context.Context, call wire.Call, action string) []need {
 	if strings.HasPrefix(call.Operation, "Describe") || strings.HasPrefix(call.Operation, "Get") {
 		return needs(action, nil, "*")
+	}
+	if in, ok := call.Input.(*ec2.CreateFleetInput); ok {
+		return c.fleetNeeds(call, in)
 	}
 	var list []need
 	for _, kind := range ec2Made[call.Operation] {

@@ -73,6 +73,7 @@ func newServices(c *Cloud) (*services, error) {
 	s.logs = logs.New()
 	s.sqs = sqs.New(c.clock)
 	s.events = events.New(s.sqs)
+	s.warn()
 	s.ssm = ssm.New(s.ec2)
 	s.quotas = servicequotas.New(s.ec2)
 	s.eks = eks.New(eks.Options{

@@ -179,6 +179,9 @@ func (s *Service) getQueueAttributes(ctx context.Context, in *sqs.GetQueueAttrib
 		if name == types.QueueAttributeNameAll {
 			return &sqs.GetQueueAttributesOutput{Attributes: all}, nil
 		}
+		if !slices.Contains(name.Values(), name) {
+			return nil, &types.InvalidAttributeName{Message: aws.String("Unknown Attribute " + string(name) + ".")}
+		}
 		if value, ok := all[string(name)]; ok {
 			out[string(name)] = value
 		}

@@ -50,8 +50,9 @@ func TestMessages(t *testing.T) {
 	if hidden := receive(0); len(hidden) > 0 {
 		t.Errorf("a message that somebody has is handed out: %+v", hidden)
 	}
-	second := receive(5) // nobody deleted it
-	if len(second) != 1 || *second[0].MessageId != *first[0].MessageId {
+	second := awstest.Must(c.ReceiveMessage(ctx, &sdk.ReceiveMessageInput{QueueUrl: url, WaitTimeSeconds: 5, // nobody deleted it
+		AttributeNames: []types.QueueAttributeName{"SentTimestamp"}}))(t).Messages // as Karpenter asks
+	if len(second) != 1 || *second[0].MessageId != *first[0].MessageId || second[0].Attributes["SentTimestamp"] == "" {
 		t.Fatalf("received %+v", second)
 	}
 	awstest.Must(c.DeleteMessage(ctx, &sdk.DeleteMessageInput{QueueUrl: url, ReceiptHandle: second[0].ReceiptHandle}))(t)
@@ -107,6 +108,7 @@ func TestRefusals(t *testing.T) {
 		{"URL of nothing", errOf(c.GetQueueUrl(ctx, &sdk.GetQueueUrlInput{QueueName: aws.String("none")})), "QueueDoesNotExist", none},
 		{"URL of another account's", errOf(c.GetQueueUrl(ctx, &sdk.GetQueueUrlInput{QueueName: aws.String("have"), QueueOwnerAWSAccountId: aws.String("999999999999")})), "QueueDoesNotExist", none},
 		{"attributes of nothing", errOf(c.GetQueueAttributes(ctx, &sdk.GetQueueAttributesInput{QueueUrl: at("none")})), "QueueDoesNotExist", none},
+		{"attributes that queues do not have", errOf(c.GetQueueAttributes(ctx, &sdk.GetQueueAttributesInput{QueueUrl: at("have"), AttributeNames: []types.QueueAttributeName{"SentTimestamp"}})), "InvalidAttributeName", "Unknown Attribute SentTimestamp."},
 		{"setting nothing", errOf(c.SetQueueAttributes(ctx, &sdk.SetQueueAttributesInput{QueueUrl: at("none"), Attributes: map[string]string{"DelaySeconds": "1"}})), "QueueDoesNotExist", none},
 		{"tags of nothing", errOf(c.ListQueueTags(ctx, &sdk.ListQueueTagsInput{QueueUrl: at("none")})), "QueueDoesNotExist", none},
 		{"tagging nothing", errOf(c.TagQueue(ctx, &sdk.TagQueueInput{QueueUrl: at("none"), Tags: map[string]string{"a": "b"}})), "QueueDoesNotExist", none},

@@ -56,7 +56,7 @@ func lines() map[string]string {
 func (s *Service) values(region string) map[string]string {
 	all := map[string]string{}
 	for amiType, format := range lines() {
-		for version := range ec2.EKSReleases() {
+		for version, releases := range ec2.EKSReleases() {
 			base := fmt.Sprintf(format, version)
 			id, release, _ := s.ec2.EKSImage(region, amiType, version, "")
 			if strings.HasPrefix(base, "/aws/service/bottlerocket/") {
@@ -66,6 +66,11 @@ func (s *Service) values(region string) map[string]string {
 			whole, _ := json.Marshal(map[string]string{"schema_version": "1", "image_id": id, "release_version": release}) // of strings: cannot fail
 			all[base+"/recommended"] = string(whole)
 			all[base+"/recommended/image_id"], all[base+"/recommended/release_version"] = id, release
+			for _, r := range releases { // each release by the name of its image
+				id, release, _ := s.ec2.EKSImage(region, amiType, version, r.Version())
+				name := base + "/" + s.ec2.ImageName(region, id)
+				all[name+"/image_id"], all[name+"/release_version"] = id, release
+			}
 		}
 	}
 	return all

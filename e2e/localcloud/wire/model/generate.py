@@ -27,8 +27,9 @@ import botocore.session
 
 HERE = pathlib.Path(__file__).parent
 
-# Enums that the models always lag behind: the service itself says what it knows.
-OPEN_ENUMS = {"InstanceType"}
+# Enums that the models always lag behind, or that a service is wider than (SQS takes names of
+# message attributes where the model has those of queues): the service itself says what it knows.
+OPEN_ENUMS = {"InstanceType", "QueueAttributeName"}
 
 SHAPE_KEYS = {"type", "flattened", "timestampFormat", "payload", "document", "union"}
 CONSTRAINTS = {"required", "enum", "pattern", "min", "max"}
