@@ -118,18 +118,18 @@ func endings() []ending {
 			"the engine wants more GPUs than the container has", func(k crash) string {
 				return k.args("--tensor-parallel-size equal to gpus")
 			}},
-		{"ModelNotAllowed", []string{"(AccessDenied)", "AccessDenied", "403 Forbidden", "status code: 403", "(403)", "Unable to locate credentials", "NoCredentialProviders", "failed to refresh cached credentials", "InvalidAccessKeyId"},
+		{"ModelNotAllowed", []string{"(AccessDenied)", "AccessDenied", "403 Forbidden", "status code: 403", "(403)", "Unable to locate credentials", "Error when retrieving credentials", "NoCredentialProviders", "failed to refresh cached credentials", "InvalidAccessKeyId"},
 			"S3 does not let the pod read the model", func(k crash) string {
 				return "the service account's role must allow s3:GetObject and s3:ListBucket on the model's prefix: 'aicluster up FILE' puts the pod identity right; then delete the pod, since it took its credentials when it began"
 			}},
-		{"ModelMissing", []string{"NoSuchKey", "NoSuchBucket", "no object found", "(404)", "status code: 404", "Key does not exist", "does not exist in the bucket", "not found in the bucket", "is not in the bucket", "no objects under", "404 Not Found"},
+		{"ModelMissing", []string{"NoSuchKey", "NoSuchBucket", "no object found", "(404)", "status code: 404", "Key does not exist", "does not exist in the bucket", "not found in the bucket", "is not in the bucket", "there is nothing at s3://", "404 Not Found"},
 			"the model is not in S3", func(k crash) string {
 				if k.bucket == "" {
 					return "check the model's address"
 				}
 				return "upload it: aicluster models push FILE (what is in s3://" + k.bucket + ": aicluster models list FILE); the pod goes on by itself"
 			}},
-		{"ModelBroken", []string{"Error while deserializing header", "checksum", "SafetensorError", "is not a valid JSON file", "Can't load the configuration of", "does not appear to have a file named"},
+		{"ModelBroken", []string{"Error while deserializing header", "checksum", "have the size that S3 says", "was changed while it was copied", "SafetensorError", "is not a valid JSON file", "Can't load the configuration of", "does not appear to have a file named"},
 			"the weights are not whole, or not a model", func(crash) string {
 				return "compare the folder with its source and upload it again: aicluster models push FILE"
 			}},

@@ -366,6 +366,7 @@ func TestContainers(t *testing.T) {
 		"no GPU":           {pod: crashes(1, "Error"), log: "RuntimeError: Failed to infer device type", want: want{reason: "NoGPUInContainer", next: "aicluster verify"}},
 		"model missing": {pod: loader, log: "fatal error: An error occurred (404) when calling the HeadObject operation: Key \"Llama/config.json\" does not exist",
 			want: want{reason: "ModelMissing", message: "CrashLoopBackOff: container model-loader ended 3 times", next: "aicluster models push FILE"}},
+		"model missing, by our own loader": {pod: loader, log: "there is nothing at s3://models/Llama-3.1-8B-Instruct/", want: want{reason: "ModelMissing", next: "s3://models: aicluster models list FILE"}},
 		"role not allowed": {pod: loader, log: "fatal error: An error occurred (AccessDenied) when calling the ListObjectsV2 operation: User: arn:aws:sts::1:assumed-role/x is not authorized to perform: s3:ListBucket",
 			want: want{reason: "ModelNotAllowed", next: "pod identity"}},
 		"disk full":         {pod: loader, log: "OSError: [Errno 28] No space left on device", want: want{reason: "DiskFull", next: "localStorage"}},

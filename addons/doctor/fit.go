@@ -17,14 +17,6 @@ import (
 // GPU is the extended resource that NVIDIA's device plugin offers.
 const GPU = corev1.ResourceName("nvidia.com/gpu")
 
-// labelNodeGroup is set by EKS on the nodes of a managed node group.
-const labelNodeGroup = "eks.amazonaws.com/nodegroup"
-
-// PoolOf is the pool that a node belongs to, or empty.
-func PoolOf(n *corev1.Node) string {
-	return orElse(n.Labels[blueprints.PoolLabel], n.Labels[labelNodeGroup])
-}
-
 // place is a node, or what a node of a pool will be.
 type place struct {
 	node *corev1.Node
@@ -62,7 +54,7 @@ func (e *Evidence) places() []place {
 // first of its instance types tell.
 func template(pool *Pool) place {
 	n := &corev1.Node{}
-	n.Labels = map[string]string{blueprints.PoolLabel: pool.Name, labelNodeGroup: pool.Name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64"}
+	n.Labels = map[string]string{blueprints.PoolLabel: pool.Name, "eks.amazonaws.com/nodegroup": pool.Name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64"}
 	maps.Copy(n.Labels, pool.Labels)
 	for _, t := range pool.Taints {
 		n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: t.Key, Value: t.Value, Effect: corev1.TaintEffect(t.Effect)})

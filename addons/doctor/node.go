@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"aicluster/blueprints"
 	"aicluster/blueprints/instancetypes"
 )
 
@@ -27,7 +28,7 @@ func (e *Evidence) nodes() []Finding {
 		default:
 			continue
 		}
-		if pool := PoolOf(n); pool != "" {
+		if pool := blueprints.PoolOf(n.Labels); pool != "" {
 			f.What += " (pool " + pool + ")"
 		}
 		out = append(out, f)

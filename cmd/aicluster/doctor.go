@@ -17,6 +17,7 @@ import (
 	"aicluster/addons"
 	"aicluster/addons/doctor"
 	"aicluster/addons/serving"
+	"aicluster/blueprints"
 	"aicluster/cmd/aicluster/ui"
 	"aicluster/provision/cloud"
 )
@@ -124,7 +125,7 @@ func (s *session) gpuTroubles(ctx context.Context, e *doctor.Evidence) error {
 		lacking := false
 		for i := range e.Nodes {
 			n := newNodeStatus(e.Nodes[i])
-			lacking = lacking || doctor.PoolOf(&e.Nodes[i]) == check.Pool() && n.GPUs.Allocatable < n.GPUs.Expected
+			lacking = lacking || blueprints.PoolOf(e.Nodes[i].Labels) == check.Pool() && n.GPUs.Allocatable < n.GPUs.Expected
 		}
 		if !lacking {
 			continue

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -58,6 +59,9 @@ type statusDocument struct {
 	NodePools   []poolStatus        `json:"nodePools"`
 	Addons      []addonStatus       `json:"addons"`
 	Models      []modelstore.Stored `json:"models"`
+	Serving     []servingStatus     `json:"serving"`
+	Workloads   workloadsStatus     `json:"workloads"`
+	IdleGPUs    idleGPUs            `json:"idleGPUs"`
 	Ingress     []string            `json:"ingress"` // host names of load balancers
 	CostPerHour float64             `json:"costPerHour"`
 	CostSource  string              `json:"costSource"`
@@ -87,23 +91,26 @@ type poolStatus struct {
 }
 
 type nodeStatus struct {
-	Name         string   `json:"name"`
-	InstanceType string   `json:"instanceType"`
-	Zone         string   `json:"zone"`
-	Ready        bool     `json:"ready"`
-	GPUs         gpuCount `json:"gpus"`
+	Name         string    `json:"name"`
+	InstanceType string    `json:"instanceType"`
+	Zone         string    `json:"zone"`
+	Ready        bool      `json:"ready"`
+	GPUs         gpuCount  `json:"gpus"`
+	Pods         []gpuUser `json:"pods"` // that have GPUs of it
 }
 
-// gpuCount is the number of GPUs that the instance type has and that Kubernetes
-// can hand out.
+// gpuCount is the number of GPUs that the instance type has, that Kubernetes can
+// hand out, and that pods have.
 type gpuCount struct {
 	Expected    int `json:"expected"`
 	Allocatable int `json:"allocatable"`
+	InUse       int `json:"inUse"`
 }
 
 func (g *gpuCount) add(o gpuCount) {
 	g.Expected += o.Expected
 	g.Allocatable += o.Allocatable
+	g.InUse += o.InUse
 }
 
 type addonStatus struct {
@@ -141,9 +148,11 @@ func (s *session) statusDocument(ctx context.Context, planErr error) statusDocum
 	}
 	errs := []error{planErr}
 	failed := func(err error) { errs = append(errs, err) }
-	nodes, err := listNodes(ctx, s.stack.cluster)
+	l, err := s.readLive(ctx)
 	failed(err)
-	d.NodePools = append(d.NodePools, s.poolStatuses(nodes)...)
+	d.NodePools = append(d.NodePools, s.poolStatuses(l.nodes)...)
+	d.IdleGPUs = addGPUUse(d.NodePools, l.podObjects())
+	d.Serving, d.Workloads, d.Ingress = s.servingStatuses(l), l.workloads(), l.addresses()
 	for _, a := range s.stack.addons {
 		d.Addons = append(d.Addons, addonStatus{strings.TrimPrefix(a.ID(), "addon/"), a.Version(), a.Status()})
 	}
@@ -155,9 +164,6 @@ func (s *session) statusDocument(ctx context.Context, planErr error) statusDocum
 		failed(err)
 		d.Models = append(d.Models, stored...)
 	}
-	addresses, err := s.addresses(ctx)
-	failed(err)
-	d.Ingress = append(d.Ingress, addresses...)
 	cost := s.costNow(ctx)
 	d.CostPerHour, d.CostSource = cost.Total(), cost.Source()
 	d.Errors = ui.Failures(errors.Join(errs...))
@@ -187,29 +193,6 @@ func listNodes(ctx context.Context, cluster *controlplane.Cluster) ([]corev1.Nod
 		return nil, cloud.Wrap(cluster.ID(), "listing its nodes", err)
 	}
 	return list.Items, nil
-}
-
-// addresses lists the host names of the cluster's load balancers.
-func (s *session) addresses(ctx context.Context) ([]string, error) {
-	if !s.stack.cluster.Ready() {
-		return nil, nil
-	}
-	client, err := kubernetesClient(s.stack.cluster)
-	if err != nil {
-		return nil, err
-	}
-	list, err := client.CoreV1().Services("").List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, cloud.Wrap(s.stack.cluster.ID(), "listing its services", err)
-	}
-	var hosts []string
-	for _, svc := range list.Items {
-		for _, i := range svc.Status.LoadBalancer.Ingress {
-			hosts = append(hosts, i.Hostname)
-		}
-	}
-	slices.Sort(hosts)
-	return hosts, nil
 }
 
 // poolStatuses puts what EKS says of the pools and the nodes together.
@@ -259,7 +242,7 @@ func newNodeStatus(n corev1.Node) nodeStatus {
 	info, _ := instancetypes.Lookup(t)
 	allocatable := n.Status.Allocatable["nvidia.com/gpu"]
 	return nodeStatus{Name: n.Name, InstanceType: t, Zone: n.Labels[corev1.LabelTopologyZone], Ready: ready(n),
-		GPUs: gpuCount{Expected: info.GPUs, Allocatable: int(allocatable.Value())}}
+		GPUs: gpuCount{Expected: info.GPUs, Allocatable: int(allocatable.Value())}, Pods: []gpuUser{}}
 }
 
 func ready(n corev1.Node) bool {
@@ -283,6 +266,8 @@ func (s *session) showStatus(d statusDocument) {
 			c.Data("%s %s: %s", c.Red("!"), p.Name, issue)
 		}
 	}
+	s.showGPUs(d)
+	s.showServing(d, time.Now())
 	rows = nil
 	for _, a := range d.Addons {
 		rows = append(rows, []string{a.Name, orNone(a.Version), orNone(a.Status)})

@@ -134,21 +134,20 @@ func (s *session) showUp(ctx context.Context, elapsed string, cost costs) {
 		s.console.Data("%-10s %s", name, fmt.Sprintf(format, args...))
 	}
 	row("cluster", "%s (Kubernetes %s), %s", s.stack.cluster.Name(), s.stack.cluster.Version(), s.stack.cluster.Endpoint())
-	nodes, err := listNodes(ctx, s.stack.cluster)
+	l, err := s.readLive(ctx)
 	if err != nil {
 		s.console.ShowError(err)
 	}
-	for _, p := range s.poolStatuses(nodes) {
+	for _, p := range s.poolStatuses(l.nodes) {
 		row("pool", "%s", poolText(p))
 	}
 	if s.stack.bucket != nil {
 		row("models", "s3://%s", s.blueprint.Models.Bucket)
 	}
-	addresses, err := s.addresses(ctx)
-	if err != nil {
-		s.console.ShowError(err)
+	for _, v := range s.servingStatuses(l) {
+		row("service", "%s: %d of %d ready, %s", v.Name, v.Ready, v.Wanted, v.Address)
 	}
-	for _, address := range addresses {
+	for _, address := range l.addresses() {
 		row("ingress", "%s", address)
 	}
 	row("cost", "%s now (%s)", ui.Dollars(cost.Total()), cost.Source())
