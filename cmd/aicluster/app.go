@@ -48,6 +48,7 @@ func newApp(stdin, stdout, stderr *os.File) *app {
 			a.upCommand(),
 			a.statusCommand(),
 			a.doctorCommand(),
+			a.logsCommand(),
 			a.verifyCommand(),
 			a.connectCommand(),
 			a.modelsCommand(),

@@ -207,7 +207,7 @@ func (s *session) showDoctor(d doctorDocument) error {
 }
 
 func (s *session) printDoctor(d doctorDocument) {
-	c := s.console
+	c := s.console.Plain()
 	for _, f := range d.Findings {
 		word := c.Red("error")
 		if f.Severity == doctor.Warning {

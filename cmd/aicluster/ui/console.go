@@ -32,6 +32,7 @@ type Console struct {
 	JSON     bool // --output json
 	Color    bool // on Err and Out
 	Terminal bool // Err is a terminal: live progress
+	Piped    bool // Out is no terminal, but a file or another program
 	Asks     bool // In is a terminal: questions can be asked
 	Width    int  // of the terminal, in columns
 
@@ -43,6 +44,7 @@ type Console struct {
 func NewConsole(stdin, stdout, stderr *os.File, jsonOutput bool) *Console {
 	c := &Console{In: stdin, Out: stdout, Err: stderr, JSON: jsonOutput, Width: 100}
 	c.Terminal = term.IsTerminal(int(stderr.Fd())) && os.Getenv("TERM") != "dumb"
+	c.Piped = !term.IsTerminal(int(stdout.Fd()))
 	c.Asks = term.IsTerminal(int(stdin.Fd())) && term.IsTerminal(int(stderr.Fd()))
 	c.Color = c.Terminal && os.Getenv("NO_COLOR") == ""
 	if w, _, err := term.GetSize(int(stderr.Fd())); err == nil && w > 0 {
@@ -122,6 +124,14 @@ func (c *Console) paint(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
+// Plain is the console without colour where its data go into a file or to another
+// program.
+func (c *Console) Plain() *Console {
+	plain := *c
+	plain.Color = c.Color && !c.Piped
+	return &plain
+}
+
 // Bold paints s where colour is on, as do the methods that follow.
 func (c *Console) Bold(s string) string { return c.paint("1", s) }
 
@@ -165,7 +175,7 @@ func Dollars(perHour float64) string {
 // goes into a pipe or a file stays one line, for grep.
 func (c *Console) Wrapped(text string, indent int) string {
 	room := c.Width - indent
-	if !c.Terminal || room < 20 {
+	if !c.Terminal || c.Piped || room < 20 {
 		return text
 	}
 	var b strings.Builder
