@@ -55,7 +55,7 @@ const lookInterval = time.Second
 
 // Read writes the logs of the pods to the sink. Following ends with ctx only.
 func Read(ctx context.Context, client kubernetes.Interface, o Options, sink Sink) error {
-	r := &reader{client: client, options: o, sink: sink, begun: map[string]bool{}, noted: map[string]string{}}
+	r := &reader{client: client, options: o, sink: sink, runs: map[string]*run{}, noted: map[string]string{}}
 	if !o.Follow {
 		return r.once(ctx)
 	}
@@ -65,11 +65,11 @@ func Read(ctx context.Context, client kubernetes.Interface, o Options, sink Sink
 type reader struct {
 	client  kubernetes.Interface
 	options Options
-	begun   map[string]bool   // runs of containers that are read or were
 	noted   map[string]string // by pod
 
-	mu   sync.Mutex // of the sink
+	mu   sync.Mutex // of the sink and of runs
 	sink Sink
+	runs map[string]*run // that are read or were, by pod and restart
 }
 
 // once reads pod after pod, as kubectl does.
@@ -84,7 +84,7 @@ func (r *reader) once(ctx context.Context) error {
 			r.note(pods[i].Name, why)
 			continue
 		}
-		if err := r.stream(ctx, pods[i].Name, r.options.Tail); err != nil {
+		if err := r.stream(ctx, pods[i].Name, r.options.Tail, time.Time{}); err != nil {
 			r.note(pods[i].Name, err.Error())
 			continue
 		}
@@ -134,23 +134,42 @@ func (r *reader) follow(ctx context.Context) error {
 // maxFailures is how many lists in a row may fail before following gives up.
 const maxFailures = 10
 
-// begin follows a pod's container, once for each of its runs.
+// run is one life of a container that is followed.
+type run struct {
+	reading bool
+	until   time.Time // what was written by then is read
+}
+
+// begin follows a pod's container, once for each of its runs; if the connection
+// ended before the run did, from there on.
 func (r *reader) begin(ctx context.Context, pod *corev1.Pod, tail int64, streams *sync.WaitGroup) {
 	if why := r.silent(pod); why != "" {
 		r.note(pod.Name, why)
 		return
 	}
-	run := fmt.Sprintf("%s/%d", pod.UID, restarts(pod, r.options.Container))
-	if r.begun[run] {
+	key := fmt.Sprintf("%s/%d", pod.UID, restarts(pod, r.options.Container))
+	c := status(pod, r.options.Container)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	life := r.runs[key]
+	switch {
+	case life == nil:
+		life = &run{}
+		r.runs[key] = life
+	case life.reading || c == nil || c.State.Running == nil:
 		return
+	default:
+		tail = -1
 	}
-	r.begun[run] = true
+	life.reading = true
 	delete(r.noted, pod.Name)
-	name := pod.Name
+	name, since := pod.Name, life.until
 	streams.Go(func() {
-		if err := r.stream(ctx, name, tail); err != nil && ctx.Err() == nil {
-			r.mu.Lock()
-			defer r.mu.Unlock()
+		err := r.stream(ctx, name, tail, since)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		life.reading, life.until = false, time.Now()
+		if err != nil && ctx.Err() == nil {
 			r.sink.Note(fmt.Sprintf("pod %s: %v", name, err))
 		}
 	})
@@ -228,13 +247,16 @@ func (r *reader) note(pod, text string) {
 	r.sink.Note("pod " + pod + ": " + text)
 }
 
-// stream reads one log to its end.
-func (r *reader) stream(ctx context.Context, pod string, tail int64) error {
+// stream reads one log to its end: its last lines, or those since a time.
+func (r *reader) stream(ctx context.Context, pod string, tail int64, since time.Time) error {
 	o := &corev1.PodLogOptions{Container: r.options.Container, Follow: r.options.Follow, Previous: r.options.Previous}
 	if tail >= 0 {
 		o.TailLines = &tail
 	}
-	if r.options.Since > 0 {
+	switch {
+	case !since.IsZero():
+		o.SinceTime = &metav1.Time{Time: since}
+	case r.options.Since > 0:
 		seconds := max(int64(r.options.Since/time.Second), 1) // the API counts whole seconds from one on
 		o.SinceSeconds = &seconds
 	}
