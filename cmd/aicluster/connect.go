@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -64,21 +63,6 @@ func (a *app) connectCommand() *cli.Command {
 			return s.connect(ctx.Context, svc, uint16(port), !ctx.IsSet("port"))
 		},
 	}
-}
-
-// serviceNamed finds a service of the blueprint.
-func serviceNamed(b *blueprints.Blueprint, name string) (blueprints.Service, error) {
-	var names []string
-	for _, svc := range b.Serving {
-		if svc.Name == name {
-			return svc, nil
-		}
-		names = append(names, svc.Name)
-	}
-	if len(names) == 0 {
-		return blueprints.Service{}, mistake("the blueprint has no services")
-	}
-	return blueprints.Service{}, mistake("the blueprint has no service %q; it has %s", name, strings.Join(names, ", "))
 }
 
 // connection is a line of connect's JSON: whenever a replica is connected.

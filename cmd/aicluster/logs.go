@@ -48,7 +48,7 @@ func (a *app) logsCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			svc, err := findService(b, name)
+			svc, err := serviceNamed(b, name)
 			if err != nil {
 				return err
 			}
@@ -78,9 +78,9 @@ func logOptions(ctx *cli.Context) (podlogs.Options, error) {
 	return o, nil
 }
 
-// findService is a service of the blueprint. For one that is not there the nearest
+// serviceNamed is a service of the blueprint. For one that is not there the nearest
 // name is suggested.
-func findService(b *blueprints.Blueprint, name string) (blueprints.Service, error) {
+func serviceNamed(b *blueprints.Blueprint, name string) (blueprints.Service, error) {
 	var names []string
 	for _, svc := range b.Serving {
 		if svc.Name == name {
@@ -89,17 +89,17 @@ func findService(b *blueprints.Blueprint, name string) (blueprints.Service, erro
 		names = append(names, svc.Name)
 	}
 	if len(names) == 0 {
-		return blueprints.Service{}, mistake("there is no service %q: the blueprint has no serving", name)
+		return blueprints.Service{}, mistake("the blueprint has no services")
 	}
 	slices.SortStableFunc(names, func(x, y string) int {
 		return levenshtein.Distance(name, x, nil) - levenshtein.Distance(name, y, nil)
 	})
 	const slips = 2
 	if levenshtein.Distance(name, names[0], nil) <= slips || strings.HasPrefix(names[0], name) {
-		return blueprints.Service{}, mistake("there is no service %q; did you mean %q?", name, names[0])
+		return blueprints.Service{}, mistake("the blueprint has no service %q; did you mean %q?", name, names[0])
 	}
 	slices.Sort(names)
-	return blueprints.Service{}, mistake("there is no service %q; the blueprint has %s", name, strings.Join(names, ", "))
+	return blueprints.Service{}, mistake("the blueprint has no service %q; it has %s", name, strings.Join(names, ", "))
 }
 
 // logs prints what the replicas of a service write.

@@ -267,7 +267,7 @@ func (s *session) showStatus(d statusDocument) {
 		}
 	}
 	s.showGPUs(d)
-	s.showServing(d, time.Now())
+	s.showServices(d, time.Now())
 	rows = nil
 	for _, a := range d.Addons {
 		rows = append(rows, []string{a.Name, orNone(a.Version), orNone(a.Status)})

@@ -237,8 +237,8 @@ func serviceTrouble(e *doctor.Evidence, svc blueprints.Service, d *appsv1.Deploy
 	return "starting"
 }
 
-// showServing prints the services and what runs of them.
-func (s *session) showServing(d statusDocument, now time.Time) {
+// showServices prints the services and what runs of them.
+func (s *session) showServices(d statusDocument, now time.Time) {
 	var rows [][]string
 	for _, v := range d.Serving {
 		age := "-"

@@ -17,6 +17,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/tools/cache"
+
+	"aicluster/e2e/localcloud/vllm"
 )
 
 // followInterval is how often a followed log looks whether its container has ended.
@@ -29,6 +31,7 @@ type kubeletAPI struct {
 	tls      *tls.Config
 	pods     cache.Store
 	nodes    cache.Store
+	load     time.Duration // how long vLLM takes to load a model
 	network  utilnet.DialFunc
 }
 
@@ -152,14 +155,32 @@ func (k *kubeletAPI) logs(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain")
-	if started := c.started(); !started.Before(options.since) {
-		output, _ := c.run(c.command(), started)
-		io.WriteString(w, options.apply(output, started)) //nolint:errcheck // the client is gone
+	started := c.started()
+	output, later := "", []vllm.Line{}
+	if vllm.Is(&c.spec) {
+		output, later = vllmLog(vllm.Log(&c.spec, started, k.load), options.since)
+	} else if !started.Before(options.since) {
+		output, _ = c.run(c.command(), started)
 	}
+	io.WriteString(w, options.apply(output, started)) //nolint:errcheck // the client is gone
 	if options.follow {
 		http.NewResponseController(w).Flush() //nolint:errcheck // the client is gone
-		k.waitEnd(r)
+		k.waitEnd(r, w, later)
 	}
+}
+
+// vllmLog is what has been written by now, and what will be.
+func vllmLog(lines []vllm.Line, since time.Time) (written string, later []vllm.Line) {
+	now := time.Now()
+	for _, l := range lines {
+		switch {
+		case l.At.After(now):
+			later = append(later, l)
+		case !l.At.Before(since):
+			written += l.Text + "\n"
+		}
+	}
+	return written, later
 }
 
 // lastLog writes what a container wrote in its previous life: what it writes when it
@@ -182,13 +203,18 @@ func (k *kubeletAPI) lastLog(w http.ResponseWriter, c container, q url.Values) {
 	io.WriteString(w, options.apply(output, ended)) //nolint:errcheck // the client is gone
 }
 
-// waitEnd returns when the container has ended or the client is gone.
-func (k *kubeletAPI) waitEnd(r *http.Request) {
+// waitEnd returns when the container has ended or the client is gone. It writes the
+// later lines in their time.
+func (k *kubeletAPI) waitEnd(r *http.Request, w http.ResponseWriter, later []vllm.Line) {
 	tick := time.NewTicker(followInterval)
 	defer tick.Stop()
 	for {
 		if c, err := k.find(r); err != nil || c.status == nil || c.status.State.Running == nil {
 			return
+		}
+		for ; len(later) > 0 && !later[0].At.After(time.Now()); later = later[1:] {
+			io.WriteString(w, later[0].Text+"\n") //nolint:errcheck // the client is gone
+			http.NewResponseController(w).Flush() //nolint:errcheck // as before
 		}
 		select {
 		case <-r.Context().Done():

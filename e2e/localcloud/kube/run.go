@@ -133,6 +133,7 @@ func runControlPlane(ctx context.Context, args []string, out io.Writer) error {
 	if kubelets.api, err = newKubeletAPI(kubelets.pods.GetStore(), kubelets.nodes.GetStore(), s.dialCluster); err != nil {
 		return err
 	}
+	kubelets.api.load = s.clock.Duration(clock.ModelLoad)
 	run("kube-apiserver", func(ctx context.Context) error { return runAPIServer(ctx, s, listener, kubelets.dial) })
 	run("ready", func(ctx context.Context) error {
 		if err := waitReady(ctx, admin); err != nil {
