@@ -146,6 +146,7 @@ func seedTable() map[string][]seedField {
 		"15 Daily commands": {
 			{"get pods, deployments, services; GPU use", "kubectl get, describe nodes", "commands", "status", "status", ""},
 			{"describe pod, its events", "kubectl describe", "commands", "doctor", "doctor", ""},
+			{"logs -f", "kubectl logs -f", "commands", "logs", "logs", ""},
 			{"exec, to ask the server", "kubectl exec", "commands", "connect", "connect", ""},
 			{"kubectl itself", "kubectl", "commands", "kubeconfig", "kubeconfig", ""},
 			{"kubectl top", "metrics-server", "graph", "addon/metrics-server", "addon/metrics-server", ""},
