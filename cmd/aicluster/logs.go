@@ -91,14 +91,14 @@ func serviceNamed(b *blueprints.Blueprint, name string) (blueprints.Service, err
 	if len(names) == 0 {
 		return blueprints.Service{}, mistake("the blueprint has no services")
 	}
-	slices.SortStableFunc(names, func(x, y string) int {
+	near := slices.MinFunc(names, func(x, y string) int {
 		return levenshtein.Distance(name, x, nil) - levenshtein.Distance(name, y, nil)
 	})
-	const slips = 2
-	if levenshtein.Distance(name, names[0], nil) <= slips || strings.HasPrefix(names[0], name) {
-		return blueprints.Service{}, mistake("the blueprint has no service %q; did you mean %q?", name, names[0])
-	}
 	slices.Sort(names)
+	const slips = 2
+	if levenshtein.Distance(name, near, nil) <= slips || strings.HasPrefix(near, name) {
+		return blueprints.Service{}, mistake("the blueprint has no service %q; did you mean %q?", name, near)
+	}
 	return blueprints.Service{}, mistake("the blueprint has no service %q; it has %s", name, strings.Join(names, ", "))
 }
 
