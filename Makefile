@@ -66,7 +66,7 @@ e2e-clients: build ## kubectl and the AWS CLI (aws on the PATH) see what status 
 	go test -C e2e -count=1 -tags clients -run '^TestClients$$' .
 
 .PHONY: e2e-autoscaler
-e2e-autoscaler: build ## the real cluster autoscaler (CLUSTER_AUTOSCALER=path): 10 runs from zero and back (15 minutes)
+e2e-autoscaler: build ## the real cluster autoscaler (CLUSTER_AUTOSCALER=path): 10 runs from zero and back (16 minutes)
 	@test -x "$(CLUSTER_AUTOSCALER)" || { echo "CLUSTER_AUTOSCALER is to be the path of the program; see docs/local-cloud.md"; exit 1; }
 	CLUSTER_AUTOSCALER="$(abspath $(CLUSTER_AUTOSCALER))" AUTOSCALER_RUNS=$(or $(RUNS),10) \
 		go test -C e2e -count=1 -timeout 60m -run '^TestAutoscaler$$' .; code=$$?; cat bin/autoscaler.txt; exit $$code
