@@ -141,9 +141,15 @@ func (s *session) replica(ctx context.Context, client kubernetes.Interface, svc 
 		if err != nil {
 			return true, cloud.Wrap("service/"+svc.Name, "looking for a replica", err)
 		}
-		if len(ready) > 0 {
-			to = ready[0]
-			return true, nil
+		for _, e := range ready {
+			serves, err := tunnel.Serves(ctx, client, serving.Namespace, e.Pod)
+			if err != nil {
+				return true, cloud.Wrap("service/"+svc.Name, "looking at pod "+e.Pod, err)
+			}
+			if serves {
+				to = e
+				return true, nil
+			}
 		}
 		if first || time.Since(start) > replicaPatience {
 			return true, cloud.Fail("service/"+svc.Name, "looking for a replica", "no replica is ready",

@@ -14,6 +14,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -137,18 +138,28 @@ func WaitGone(ctx context.Context, client kubernetes.Interface, namespace, pod s
 		return err
 	}
 	defer w.Stop()
-	for e := range w.ResultChan() {
-		if e.Type == watch.Deleted {
-			return nil
-		}
-		if p, ok := e.Object.(*corev1.Pod); ok && !serves(p) {
-			return nil
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case e, ok := <-w.ResultChan():
+			if !ok {
+				return errors.New("the watch has ended")
+			}
+			if p, ok := e.Object.(*corev1.Pod); e.Type == watch.Deleted || ok && !serves(p) {
+				return nil
+			}
 		}
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+}
+
+// Serves tells whether a pod takes requests now. Endpoints are behind by a moment.
+func Serves(ctx context.Context, client kubernetes.Interface, namespace, pod string) (bool, error) {
+	p, err := client.CoreV1().Pods(namespace).Get(ctx, pod, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
 	}
-	return errors.New("the watch has ended")
+	return err == nil && serves(p), err
 }
 
 func serves(pod *corev1.Pod) bool {

@@ -122,18 +122,26 @@ func TestVLLM(t *testing.T) {
 		}
 		return *p
 	}
-	c.eventually("the container", func() error {
-		if p := pod("llama"); p.Status.Phase != corev1.PodRunning {
+	for _, name := range []string{"llama", "copies"} {
+		c.eventually("the container of "+name, func() error {
+			if p := pod(name); len(p.Status.ContainerStatuses) == 0 || p.Status.ContainerStatuses[0].State.Running == nil {
+				return fmt.Errorf("%+v", p.Status)
+			}
+			return nil
+		})
+		p := pod(name)
+		if s := p.Status.ContainerStatuses[0]; s.Ready || *s.Started || podReady(&p) {
+			t.Errorf("%s is ready before the model is loaded: %+v", name, p.Status)
+		}
+	}
+	c.eventually("the model", func() error {
+		if p := pod("llama"); !podReady(&p) || !*p.Status.ContainerStatuses[0].Started {
 			return fmt.Errorf("%+v", p.Status)
 		}
 		return nil
 	})
-	p := pod("llama")
-	if s := p.Status.ContainerStatuses[0]; s.Ready || *s.Started || s.State.Running == nil || podReady(&p) {
-		t.Errorf("ready before the model is loaded: %+v", p.Status)
-	}
-	c.eventually("the model", func() error {
-		if p := pod("llama"); !podReady(&p) || !*p.Status.ContainerStatuses[0].Started {
+	c.eventually("the copied model", func() error {
+		if p := pod("copies"); !podReady(&p) {
 			return fmt.Errorf("%+v", p.Status)
 		}
 		return nil

@@ -236,7 +236,11 @@ func conditionIs(pod *corev1.Pod, kind corev1.PodConditionType, status corev1.Co
 func waiting(containers []corev1.Container, reason string) []corev1.ContainerStatus {
 	var list []corev1.ContainerStatus
 	for _, c := range containers {
-		list = append(list, corev1.ContainerStatus{Name: c.Name, Image: c.Image, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}})
+		s := corev1.ContainerStatus{Name: c.Name, Image: c.Image, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}
+		if kube.Proven(&c) {
+			s.Started = new(false) // its kubelet probes it before it calls it ready
+		}
+		list = append(list, s)
 	}
 	return list
 }

@@ -278,7 +278,7 @@ func (k *kubelets) admit(ctx context.Context, pod *corev1.Pod) error {
 			Image: c.Image,
 			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}},
 		}
-		if k.network != nil && proven(&c) {
+		if k.network != nil && Proven(&c) {
 			s.Started = new(false) // tells pod-start that it is not ready yet
 		}
 		containers = append(containers, s)

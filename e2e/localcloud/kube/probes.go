@@ -27,8 +27,8 @@ import (
 // The kubelet restarts a container whose startup or liveness probe fails too often
 // (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes).
 
-// proven tells whether a container has to prove by a probe that it is ready.
-func proven(c *corev1.Container) bool {
+// Proven tells whether a container has to prove by a probe that it is ready.
+func Proven(c *corev1.Container) bool {
 	return vllm.Is(c) && (c.StartupProbe != nil || c.ReadinessProbe != nil)
 }
 
@@ -59,7 +59,7 @@ func (k *kubelets) probe(ctx context.Context, pod *corev1.Pod) (time.Duration, e
 	for i := range pod.Spec.Containers {
 		c := &pod.Spec.Containers[i]
 		status := containerStatus(pod, c.Name)
-		if !proven(c) || status == nil || status.Ready {
+		if !Proven(c) || status == nil || status.Ready {
 			continue
 		}
 		wait, err := k.probeContainer(ctx, pod, c, status)
