@@ -56,6 +56,8 @@ var upKills = []string{
 	"after s3:UploadPart 3",
 	"before s3:CompleteMultipartUpload 1",
 	"after s3:PutObject 1",
+	"before elbv2:ModifyListenerAttributes 1",
+	"after elbv2:ModifyTargetGroupAttributes 1",
 }
 
 // lateKills are calls at which up is killed where EC2's lists are three seconds behind:
