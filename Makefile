@@ -94,6 +94,13 @@ e2e-kind: build ## with a kind cluster behind EKS (needs Docker, kind and kubect
 bench-up: build ## up against the shortest time that AWS's own durations allow
 	go test -C e2e -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkUp$$' -benchtime 1x .
 
+.PHONY: e2e-karpenter
+e2e-karpenter: build ## the real Karpenter, built from its module: RUNS runs from zero and back (10), capacity, interruption
+	go build -C e2e/karpenter -o ../../bin/karpenter github.com/aws/karpenter-provider-aws/cmd/controller
+	KARPENTER="$(abspath bin/karpenter)" AUTOSCALER_RUNS=$(or $(RUNS),10) \
+		KARPENTER_CRDS="$$(go list -C e2e/karpenter -m -f '{{.Dir}}' github.com/aws/karpenter-provider-aws)/pkg/apis/crds" \
+		go test -C e2e -count=1 -v -tags karpenter -timeout 60m -run '^TestKarpenter$$' .
+
 .PHONY: bench-serving
 bench-serving: build ## what one service adds to up, beside the time that its pod takes
 	go test -C e2e -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkServing$$' -benchtime 1x .

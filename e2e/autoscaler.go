@@ -6,11 +6,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -54,36 +52,19 @@ func cmdAutoscaler(ts *testscript.TestScript, neg bool, args []string) {
 	if program == "" {
 		return
 	}
-	pod := autoscalerPod(ts)
+	pod := runningPod(ts, "app.kubernetes.io/instance=cluster-autoscaler")
 	cmd := exec.Command(program, slices.Concat(autoscalerFlags(ts, pod, args[1]), shortIntervals)...)
-	cmd.Dir, cmd.Env = ts.MkAbs("."), autoscalerEnvironment(ts, pod, args[0], args[1])
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	log, err := os.Create(filepath.Join(filepath.Dir(mustLook(ts, "localcloud")), "autoscaler-"+filepath.Base(ts.Name())+".log"))
-	ts.Check(err)
-	cmd.Stdout, cmd.Stderr = log, log
-	ts.Check(cmd.Start())
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait(); log.Close() }()
-	ts.Defer(func() {
-		select {
-		case err := <-done:
-			text, _ := os.ReadFile(log.Name())
-			ts.Logf("%s", text[max(0, len(text)-4000):])
-			ts.Fatalf("the cluster autoscaler ended before its script, with %v", err)
-		default:
-			_ = cmd.Process.Signal(syscall.SIGTERM)
-			<-done
-		}
-	})
+	cmd.Env = autoscalerEnvironment(ts, pod, args[0], args[1])
+	runProgram(ts, cmd, "autoscaler")
 }
 
-// autoscalerPod is the pod that the program stands for.
-func autoscalerPod(ts *testscript.TestScript) *corev1.Pod {
+// runningPod is the pod that a program stands for.
+func runningPod(ts *testscript.TestScript, label string) *corev1.Pod {
 	client, pod := kubernetesOf(ts), (*corev1.Pod)(nil)
 	eventually(ts, time.Minute, func(ctx context.Context) (string, error) {
-		list, err := client.CoreV1().Pods("kube-system").List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=cluster-autoscaler", FieldSelector: "status.phase=Running"})
+		list, err := client.CoreV1().Pods("kube-system").List(ctx, metav1.ListOptions{LabelSelector: label, FieldSelector: "status.phase=Running"})
 		if err != nil || len(list.Items) == 0 {
-			return "no pod of the cluster autoscaler runs", err
+			return "no pod with " + label + " runs", err
 		}
 		pod = &list.Items[0]
 		return "", nil
