@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"aicluster/provision/cloud"
 )
@@ -64,4 +65,23 @@ func reachHint(err error) string {
 		return "the endpoint cannot be reached from here: see cluster.endpoint (publicCIDRs, private) and the network"
 	}
 	return ""
+}
+
+// discoverLimit bounds a look for what is on a cluster: every command makes it, also
+// one that needs nothing from there.
+const discoverLimit = 10 * time.Second
+
+// DiscoveryConfig is how a cluster is asked what of ours is on it; nil while it takes
+// no calls.
+func DiscoveryConfig(cluster Cluster) (*rest.Config, error) {
+	if !cluster.Ready() {
+		return nil, nil
+	}
+	config, err := cluster.RESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	config = rest.CopyConfig(config)
+	config.Timeout, config.WarningHandler = discoverLimit, rest.NoWarnings{}
+	return config, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
@@ -12,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/metadata"
-	"k8s.io/client-go/rest"
 
 	"aicluster/provision/cloud"
 	"aicluster/provision/engine"
@@ -127,22 +125,13 @@ func (i *PodIdentity) observeUnwanted(ctx context.Context) (engine.Observation, 
 // ReleaseName is what Helm tells the releases of a cluster apart by.
 type ReleaseName struct{ Namespace, Name string }
 
-// discoverTimeout bounds the look for releases: every command makes it, also one
-// that needs nothing from the cluster.
-const discoverTimeout = 10 * time.Second
-
 // DiscoverReleases lists the Helm releases on a cluster that we installed, by our
 // label on their records. It returns none when the cluster is not ready.
 func DiscoverReleases(ctx context.Context, cluster Cluster) ([]ReleaseName, error) {
-	if !cluster.Ready() {
-		return nil, nil
-	}
-	config, err := cluster.RESTConfig()
-	if err != nil {
+	config, err := DiscoveryConfig(cluster)
+	if config == nil || err != nil {
 		return nil, err
 	}
-	config = rest.CopyConfig(config)
-	config.Timeout, config.WarningHandler = discoverTimeout, rest.NoWarnings{}
 	client, err := metadata.NewForConfig(config)
 	if err != nil {
 		return nil, cloud.Wrap(releasesID(cluster), "connecting to the cluster", err)

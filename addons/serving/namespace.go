@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata"
-	"k8s.io/client-go/rest"
 
 	"aicluster/addons"
 	"aicluster/blueprints"
@@ -175,22 +174,14 @@ func used(ctx context.Context, c connection) (bool, error) {
 	return false, nil
 }
 
-// discoverLimit bounds the look for services: every command makes it.
-const discoverLimit = 10 * time.Second
-
 // Discover lists the services on a cluster that we made, by their service accounts:
 // those are the first to be made and the last to go. It returns none when the
 // cluster is not ready.
 func Discover(ctx context.Context, cluster addons.Cluster) ([]string, error) {
-	if !cluster.Ready() {
-		return nil, nil
-	}
-	config, err := cluster.RESTConfig()
-	if err != nil {
+	config, err := addons.DiscoveryConfig(cluster)
+	if config == nil || err != nil {
 		return nil, err
 	}
-	config = rest.CopyConfig(config)
-	config.Timeout, config.WarningHandler = discoverLimit, rest.NoWarnings{}
 	client, err := metadata.NewForConfig(config)
 	if err != nil {
 		return nil, cloud.Wrap(cluster.ID(), "connecting to the cluster", err)

@@ -95,7 +95,7 @@ func (s *session) connect(ctx context.Context, svc blueprints.Service, port uint
 			if first || taken(err) {
 				return cloud.Wrap("service/"+svc.Name, "connecting with pod "+to.Pod, err)
 			}
-			if err := pause(ctx, time.Second); err != nil { // the pod has just gone
+			if err := cloud.Sleep(ctx, time.Second); err != nil { // the pod has just gone
 				return ignoreInterruption(ctx, err)
 			}
 			continue
@@ -119,17 +119,6 @@ func ignoreInterruption(ctx context.Context, err error) error {
 		return nil
 	}
 	return err
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // replica picks one that is ready. The first time there has to be one; later one is
@@ -187,7 +176,7 @@ func (s *session) hold(ctx context.Context, client kubernetes.Interface, t *tunn
 			if tunnel.WaitGone(watching, client, serving.Namespace, to.Pod) == nil {
 				return
 			}
-			if pause(watching, time.Second) != nil { // a watch that ended is begun anew
+			if cloud.Sleep(watching, time.Second) != nil { // a watch that ended is begun anew
 				return
 			}
 		}

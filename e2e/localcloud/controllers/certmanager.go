@@ -20,7 +20,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/informers"
@@ -68,7 +67,7 @@ func newCertManager(o Options, client kubernetes.Interface, dyn dynamic.Interfac
 		deploys: factory.Apps().V1().Deployments().Lister(), classes: factory.Networking().V1().IngressClasses().Lister()}
 	c.worker = newWorker("cert-manager", c.sync)
 	return c, on(factory.Apps().V1().Deployments().Informer(), func(d *appsv1.Deployment) {
-		if d.Labels["app.kubernetes.io/name"] == "cert-manager" {
+		if runsCertManager(d) {
 			c.worker.queue.Add(everything)
 		}
 	})
@@ -78,7 +77,7 @@ func (c *certManager) run(ctx context.Context) { c.worker.run(ctx) }
 
 // sync looks at all there is, again and again while the controller runs.
 func (c *certManager) sync(ctx context.Context, _ string) (time.Duration, error) {
-	controller, err := c.available()
+	controller, err := available(c.deploys, runsCertManager)
 	if controller == nil || err != nil {
 		return 0, err
 	}
@@ -103,17 +102,8 @@ func (c *certManager) sync(ctx context.Context, _ string) (time.Duration, error)
 	return max(c.clock.Scale(certManagerPoll), 200*time.Millisecond), nil
 }
 
-func (c *certManager) available() (*appsv1.Deployment, error) {
-	all, err := c.deploys.List(labels.SelectorFromSet(labels.Set{"app.kubernetes.io/name": "cert-manager", "app.kubernetes.io/component": "controller"}))
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range all {
-		if d.Status.AvailableReplicas > 0 && d.DeletionTimestamp == nil {
-			return d, nil
-		}
-	}
-	return nil, nil
+func runsCertManager(d *appsv1.Deployment) bool {
+	return d.Labels["app.kubernetes.io/name"] == "cert-manager" && d.Labels["app.kubernetes.io/component"] == "controller"
 }
 
 // issuer registers the account of an ACME issuer.

@@ -10,16 +10,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	appslisters "k8s.io/client-go/listers/apps/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
-	"k8s.io/client-go/tools/cache"
 
 	"aicluster/e2e/localcloud/clock"
 )
@@ -58,30 +54,22 @@ const (
 // played elsewhere. It does nothing while that Deployment has no available pod.
 type envoyGateway struct {
 	client kubernetes.Interface
-	dyn    dynamic.Interface
 	clock  *clock.Clock
 	worker *worker
 
-	deployments appslisters.DeploymentLister
-	services    corelisters.ServiceLister
+	services corelisters.ServiceLister
 
-	session *gatewaySession // nil while no controller runs; of the worker's goroutine
-}
-
-// gatewaySession is what lives as long as a controller's pod. Only then do the kinds
-// surely exist, so that they can be watched.
-type gatewaySession struct {
-	namespace string
-	stores    map[schema.GroupVersionResource]cache.SharedIndexInformer
-	stop      func()
+	resident
 }
 
 func newEnvoyGateway(o Options, client kubernetes.Interface, dyn dynamic.Interface, factory informers.SharedInformerFactory) (*envoyGateway, error) {
-	e := &envoyGateway{client: client, dyn: dyn, clock: o.Clock,
-		deployments: factory.Apps().V1().Deployments().Lister(), services: factory.Core().V1().Services().Lister()}
+	e := &envoyGateway{client: client, clock: o.Clock, services: factory.Core().V1().Services().Lister()}
 	e.worker = newWorker("envoy-gateway", e.sync)
+	e.resident = resident{dyn: dyn, deployments: factory.Apps().V1().Deployments().Lister(), is: runsEnvoyGateway,
+		kinds:   []schema.GroupVersionResource{gatewayClasses, gateways, listenerSets, httpRoutes, envoyProxies, clientPolicies, backendRules},
+		changed: func() { e.worker.queue.Add(everything) }}
 	if err := on(factory.Apps().V1().Deployments().Informer(), func(d *appsv1.Deployment) {
-		if d.Name == envoyDeployment || d.Labels[owningName] != "" {
+		if runsEnvoyGateway(d) || d.Labels[owningName] != "" {
 			e.worker.queue.Add(everything)
 		}
 	}); err != nil {
@@ -96,82 +84,19 @@ func (e *envoyGateway) run(ctx context.Context) {
 }
 
 func (e *envoyGateway) sync(ctx context.Context, _ string) (time.Duration, error) {
-	namespace, err := e.available()
-	if err != nil {
+	if runs, err := e.attend(ctx); !runs || err != nil {
 		return 0, err
-	}
-	if e.session != nil && e.session.namespace != namespace {
-		e.end()
-	}
-	if namespace == "" {
-		return 0, nil
-	}
-	if e.session == nil {
-		if err := e.begin(ctx, namespace); err != nil {
-			return 0, err
-		}
 	}
 	return e.reconcile(ctx)
 }
 
-// available returns the namespace in which a controller is available, or "".
-func (e *envoyGateway) available() (string, error) {
-	all, err := e.deployments.List(labels.SelectorFromSet(labels.Set{"control-plane": envoyDeployment}))
-	if err != nil {
-		return "", err
-	}
-	for _, d := range all {
-		if d.Name == envoyDeployment && d.Status.AvailableReplicas > 0 && d.DeletionTimestamp == nil {
-			return d.Namespace, nil
-		}
-	}
-	return "", nil
-}
-
-func (e *envoyGateway) begin(ctx context.Context, namespace string) error {
-	ctx, cancel := context.WithCancel(ctx)
-	factory := dynamicinformer.NewDynamicSharedInformerFactory(e.dyn, 0)
-	e.session = &gatewaySession{namespace: namespace, stores: map[schema.GroupVersionResource]cache.SharedIndexInformer{},
-		stop: func() { cancel(); factory.Shutdown() }}
-	for _, kind := range []schema.GroupVersionResource{gatewayClasses, gateways, listenerSets, httpRoutes, envoyProxies, clientPolicies, backendRules} {
-		informer := factory.ForResource(kind).Informer()
-		e.session.stores[kind] = informer
-		if err := on(informer, func(*unstructured.Unstructured) { e.worker.queue.Add(everything) }); err != nil {
-			e.end()
-			return err
-		}
-	}
-	factory.Start(ctx.Done())
-	for _, informer := range e.session.stores {
-		if !cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
-			e.end()
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-func (e *envoyGateway) end() {
-	if e.session != nil {
-		e.session.stop()
-		e.session = nil
-	}
-}
-
-// all returns the living objects of a kind.
-func (e *envoyGateway) all(kind schema.GroupVersionResource) []*unstructured.Unstructured {
-	var out []*unstructured.Unstructured
-	for _, obj := range e.session.stores[kind].GetStore().List() {
-		if u := obj.(*unstructured.Unstructured); u.GetDeletionTimestamp() == nil {
-			out = append(out, u.DeepCopy())
-		}
-	}
-	return out
+func runsEnvoyGateway(d *appsv1.Deployment) bool {
+	return d.Name == envoyDeployment && d.Labels["control-plane"] == envoyDeployment
 }
 
 // find returns one object of a kind; nil if there is none.
 func (e *envoyGateway) find(kind schema.GroupVersionResource, namespace, name string) *unstructured.Unstructured {
-	all := e.all(kind)
+	all := e.session.living(kind)
 	i := slices.IndexFunc(all, func(u *unstructured.Unstructured) bool { return u.GetNamespace() == namespace && u.GetName() == name })
 	if i < 0 {
 		return nil
@@ -196,7 +121,7 @@ func (e *envoyGateway) reconcile(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	var mine []*unstructured.Unstructured
-	for _, g := range e.all(gateways) {
+	for _, g := range e.session.living(gateways) {
 		proxy := ours[text(g, "spec", "gatewayClassName")]
 		if proxy == nil {
 			continue
@@ -215,7 +140,7 @@ func (e *envoyGateway) reconcile(ctx context.Context) (time.Duration, error) {
 // class accepts a class whose settings exist, and keeps it while Gateways are of it.
 // It returns the settings.
 func (e *envoyGateway) class(ctx context.Context, class *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	used := slices.ContainsFunc(e.all(gateways), func(g *unstructured.Unstructured) bool { return text(g, "spec", "gatewayClassName") == class.GetName() })
+	used := slices.ContainsFunc(e.session.living(gateways), func(g *unstructured.Unstructured) bool { return text(g, "spec", "gatewayClassName") == class.GetName() })
 	if slices.Contains(class.GetFinalizers(), gatewayFinalizer) != used {
 		next := slices.DeleteFunc(class.GetFinalizers(), func(f string) bool { return f == gatewayFinalizer })
 		if used {

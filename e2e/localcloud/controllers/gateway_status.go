@@ -21,7 +21,7 @@ const lookAgain = time.Second
 // setsOf lists the ListenerSets that attach to a Gateway which lets them.
 func (e *envoyGateway) setsOf(g *unstructured.Unstructured) []*unstructured.Unstructured {
 	from := text(g, "spec", "allowedListeners", "namespaces", "from")
-	return slices.DeleteFunc(e.all(listenerSets), func(set *unstructured.Unstructured) bool {
+	return slices.DeleteFunc(e.session.living(listenerSets), func(set *unstructured.Unstructured) bool {
 		namespace := text(set, "spec", "parentRef", "namespace")
 		if namespace == "" {
 			namespace = set.GetNamespace()
@@ -119,7 +119,7 @@ func (e *envoyGateway) listenerStatus(owner *unstructured.Unstructured, kind str
 		}
 	}
 	routes := 0
-	for _, r := range e.all(httpRoutes) {
+	for _, r := range e.session.living(httpRoutes) {
 		for _, p := range list(r, "spec", "parentRefs") {
 			if p["kind"] == kind && p["name"] == owner.GetName() && (p["sectionName"] == nil || p["sectionName"] == name) && parentNamespace(p, r) == owner.GetNamespace() {
 				routes++
@@ -185,7 +185,7 @@ func (e *envoyGateway) certificate(ctx context.Context, namespace string, listen
 // reportRoutes accepts the routes of a Gateway and of its sets, and says whether
 // the services that they lead to exist.
 func (e *envoyGateway) reportRoutes(ctx context.Context, g *unstructured.Unstructured, sets []*unstructured.Unstructured) error {
-	for _, route := range e.all(httpRoutes) {
+	for _, route := range e.session.living(httpRoutes) {
 		var parents []any
 		for _, p := range list(route, "spec", "parentRefs") {
 			namespace := parentNamespace(p, route)
@@ -242,7 +242,7 @@ func (e *envoyGateway) missingBackend(route *unstructured.Unstructured) string {
 // reportPolicies accepts the policies whose target there is.
 func (e *envoyGateway) reportPolicies(ctx context.Context, g *unstructured.Unstructured) error {
 	for _, kind := range []schema.GroupVersionResource{clientPolicies, backendRules} {
-		for _, policy := range e.all(kind) {
+		for _, policy := range e.session.living(kind) {
 			found := false
 			for _, target := range list(policy, "spec", "targetRefs") {
 				name, _ := target["name"].(string)

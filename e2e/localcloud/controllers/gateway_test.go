@@ -37,7 +37,7 @@ func gatewayWith(t *testing.T, manifests map[schema.GroupVersionResource]string)
 	for _, kind := range all {
 		kinds[kind] = "List"
 	}
-	e := &envoyGateway{client: fake.NewClientset(), session: &gatewaySession{namespace: "envoy-gateway-system", stores: map[schema.GroupVersionResource]cache.SharedIndexInformer{}}}
+	e := &envoyGateway{client: fake.NewClientset(), resident: resident{session: &session{namespace: "envoy-gateway-system", stores: map[schema.GroupVersionResource]cache.SharedIndexInformer{}}}}
 	factory := dynamicinformer.NewDynamicSharedInformerFactory(dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds), 0)
 	for _, kind := range all {
 		e.session.stores[kind] = factory.ForResource(kind).Informer()

@@ -17,13 +17,11 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	appslisters "k8s.io/client-go/listers/apps/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	nodelisters "k8s.io/client-go/listers/node/v1"
-	"k8s.io/client-go/tools/cache"
 
 	"aicluster/e2e/localcloud/clock"
 )
@@ -45,24 +43,14 @@ const (
 // nothing while that Deployment has no available pod.
 type gpuOperator struct {
 	client kubernetes.Interface
-	dyn    dynamic.Interface
 	clock  *clock.Clock
 	worker *worker
 
-	deployments appslisters.DeploymentLister
-	daemonSets  appslisters.DaemonSetLister
-	nodes       corelisters.NodeLister
-	classes     nodelisters.RuntimeClassLister
+	daemonSets appslisters.DaemonSetLister
+	nodes      corelisters.NodeLister
+	classes    nodelisters.RuntimeClassLister
 
-	session *operatorSession // nil while no operator pod runs; of the worker's goroutine
-}
-
-// operatorSession is what lives as long as an operator pod does. Only then is the
-// ClusterPolicy's kind sure to exist, so that it can be watched.
-type operatorSession struct {
-	namespace string
-	policies  cache.SharedIndexInformer
-	stop      func()
+	resident
 }
 
 // everything is the only key of the operator's queue: its reconciler looks at all there is.
@@ -70,15 +58,16 @@ const everything = "cluster-policy"
 
 func newGPUOperator(o Options, client kubernetes.Interface, dyn dynamic.Interface, factory informers.SharedInformerFactory) (*gpuOperator, error) {
 	g := &gpuOperator{
-		client: client, dyn: dyn, clock: o.Clock,
-		deployments: factory.Apps().V1().Deployments().Lister(),
-		daemonSets:  factory.Apps().V1().DaemonSets().Lister(),
-		nodes:       factory.Core().V1().Nodes().Lister(),
-		classes:     factory.Node().V1().RuntimeClasses().Lister(),
+		client: client, clock: o.Clock,
+		daemonSets: factory.Apps().V1().DaemonSets().Lister(),
+		nodes:      factory.Core().V1().Nodes().Lister(),
+		classes:    factory.Node().V1().RuntimeClasses().Lister(),
 	}
 	g.worker = newWorker("gpu-operator", g.sync)
+	g.resident = resident{dyn: dyn, deployments: factory.Apps().V1().Deployments().Lister(), is: runsGPUOperator,
+		kinds: []schema.GroupVersionResource{policyResource}, changed: func() { g.worker.queue.Add(everything) }}
 	if err := on(factory.Apps().V1().Deployments().Informer(), func(d *appsv1.Deployment) {
-		if d.Name == operatorDeployment {
+		if runsGPUOperator(d) {
 			g.worker.queue.Add(everything)
 		}
 	}); err != nil {
@@ -94,7 +83,9 @@ func newGPUOperator(o Options, client kubernetes.Interface, dyn dynamic.Interfac
 	return g, on(factory.Core().V1().Nodes().Informer(), func(*corev1.Node) { g.worker.queue.Add(everything) })
 }
 
-const operatorDeployment = "gpu-operator"
+func runsGPUOperator(d *appsv1.Deployment) bool {
+	return d.Name == "gpu-operator" && d.Labels["app.kubernetes.io/component"] == "gpu-operator"
+}
 
 func (g *gpuOperator) run(ctx context.Context) {
 	g.worker.run(ctx)
@@ -102,20 +93,8 @@ func (g *gpuOperator) run(ctx context.Context) {
 }
 
 func (g *gpuOperator) sync(ctx context.Context, _ string) (time.Duration, error) {
-	namespace, err := g.available()
-	if err != nil {
+	if runs, err := g.attend(ctx); !runs || err != nil {
 		return 0, err
-	}
-	if g.session != nil && g.session.namespace != namespace {
-		g.end()
-	}
-	if namespace == "" {
-		return 0, nil
-	}
-	if g.session == nil {
-		if err := g.begin(ctx, namespace); err != nil {
-			return 0, err
-		}
 	}
 	policy, err := g.policy(ctx)
 	if policy == nil || err != nil {
@@ -124,56 +103,9 @@ func (g *gpuOperator) sync(ctx context.Context, _ string) (time.Duration, error)
 	return g.reconcile(ctx, policy)
 }
 
-// available returns the namespace in which an operator pod is available, or "".
-func (g *gpuOperator) available() (string, error) {
-	all, err := g.deployments.List(labels.SelectorFromSet(labels.Set{"app.kubernetes.io/component": "gpu-operator"}))
-	if err != nil {
-		return "", err
-	}
-	for _, d := range all {
-		if d.Name == operatorDeployment && d.Status.AvailableReplicas > 0 && d.DeletionTimestamp == nil {
-			return d.Namespace, nil
-		}
-	}
-	return "", nil
-}
-
-func (g *gpuOperator) begin(ctx context.Context, namespace string) error {
-	ctx, cancel := context.WithCancel(ctx)
-	factory := dynamicinformer.NewDynamicSharedInformerFactory(g.dyn, 0)
-	session := &operatorSession{
-		namespace: namespace,
-		policies:  factory.ForResource(policyResource).Informer(),
-		stop:      func() { cancel(); factory.Shutdown() },
-	}
-	g.session = session
-	if err := on(session.policies, func(*unstructured.Unstructured) { g.worker.queue.Add(everything) }); err != nil {
-		g.end()
-		return err
-	}
-	factory.Start(ctx.Done())
-	if !cache.WaitForCacheSync(ctx.Done(), session.policies.HasSynced) {
-		g.end()
-		return ctx.Err()
-	}
-	return nil
-}
-
-func (g *gpuOperator) end() {
-	if g.session != nil {
-		g.session.stop()
-		g.session = nil
-	}
-}
-
 // policy returns the ClusterPolicy that counts, the oldest, and sets the others ignored.
 func (g *gpuOperator) policy(ctx context.Context) (*unstructured.Unstructured, error) {
-	var all []*unstructured.Unstructured
-	for _, obj := range g.session.policies.GetStore().List() {
-		if p := obj.(*unstructured.Unstructured); p.GetDeletionTimestamp() == nil {
-			all = append(all, p)
-		}
-	}
+	all := g.session.living(policyResource)
 	if len(all) == 0 {
 		return nil, nil
 	}

@@ -12,17 +12,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	appslisters "k8s.io/client-go/listers/apps/v1"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
 )
 
@@ -40,18 +36,17 @@ var (
 // no operator pod is available.
 type prometheusOperator struct {
 	client kubernetes.Interface
-	dyn    dynamic.Interface
 	worker *worker
 
-	deployments appslisters.DeploymentLister
-
-	objects map[schema.GroupVersionResource]cache.SharedIndexInformer // nil while no operator pod runs
-	stop    func()
+	resident
 }
 
 func newPrometheusOperator(client kubernetes.Interface, dyn dynamic.Interface, factory informers.SharedInformerFactory) (*prometheusOperator, error) {
-	p := &prometheusOperator{client: client, dyn: dyn, deployments: factory.Apps().V1().Deployments().Lister()}
+	p := &prometheusOperator{client: client}
 	p.worker = newWorker("prometheus-operator", p.sync)
+	p.resident = resident{dyn: dyn, deployments: factory.Apps().V1().Deployments().Lister(), is: runsPrometheusOperator,
+		kinds:   []schema.GroupVersionResource{prometheusResource, alertmanagerResource},
+		changed: func() { p.worker.queue.Add(monitoringGroup) }}
 	if err := on(factory.Apps().V1().Deployments().Informer(), func(d *appsv1.Deployment) {
 		if runsPrometheusOperator(d) {
 			p.worker.queue.Add(monitoringGroup)
@@ -83,70 +78,18 @@ func (p *prometheusOperator) run(ctx context.Context) {
 	p.end()
 }
 
-func (p *prometheusOperator) end() {
-	if p.stop != nil {
-		p.stop()
-		p.stop, p.objects = nil, nil
-	}
-}
-
 func (p *prometheusOperator) sync(ctx context.Context, _ string) (time.Duration, error) {
-	operator := p.available()
-	if operator == nil {
-		p.end()
-		return 0, nil
+	if runs, err := p.attend(ctx); !runs || err != nil {
+		return 0, err
 	}
-	if p.objects == nil {
-		if err := p.begin(ctx); err != nil {
-			return 0, err
-		}
-	}
-	reloader := argument(operator.Spec.Template.Spec.Containers[0].Args, "--prometheus-config-reloader=")
+	reloader := argument(p.session.deployment.Spec.Template.Spec.Containers[0].Args, "--prometheus-config-reloader=")
 	var errs []error
-	for resource, informer := range p.objects {
-		for _, obj := range informer.GetStore().List() {
-			o := obj.(*unstructured.Unstructured)
-			if o.GetDeletionTimestamp() == nil {
-				errs = append(errs, p.keep(ctx, resource, o, reloader))
-			}
+	for _, kind := range p.kinds {
+		for _, o := range p.session.living(kind) {
+			errs = append(errs, p.keep(ctx, kind, o, reloader))
 		}
 	}
 	return 0, errors.Join(errs...)
-}
-
-// available is the operator's Deployment if one of its pods works.
-func (p *prometheusOperator) available() *appsv1.Deployment {
-	all, _ := p.deployments.List(labels.Everything()) // a lister over a cache does not fail
-	for _, d := range all {
-		if runsPrometheusOperator(d) && d.Status.AvailableReplicas > 0 && d.DeletionTimestamp == nil {
-			return d
-		}
-	}
-	return nil
-}
-
-// begin watches the operator's kinds, which exist once it runs.
-func (p *prometheusOperator) begin(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	factory := dynamicinformer.NewDynamicSharedInformerFactory(p.dyn, 0)
-	p.stop = func() { cancel(); factory.Shutdown() }
-	p.objects = map[schema.GroupVersionResource]cache.SharedIndexInformer{}
-	for _, resource := range []schema.GroupVersionResource{prometheusResource, alertmanagerResource} {
-		informer := factory.ForResource(resource).Informer()
-		p.objects[resource] = informer
-		if err := on(informer, func(*unstructured.Unstructured) { p.worker.queue.Add(monitoringGroup) }); err != nil {
-			p.end()
-			return err
-		}
-	}
-	factory.Start(ctx.Done())
-	for _, informer := range p.objects {
-		if !cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
-			p.end()
-			return ctx.Err()
-		}
-	}
-	return nil
 }
 
 // server is the part of a Prometheus' or an Alertmanager's spec that is played.

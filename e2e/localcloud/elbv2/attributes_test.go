@@ -11,9 +11,6 @@ import (
 
 	"aicluster/e2e/localcloud/awstest"
 	"aicluster/e2e/localcloud/clock"
-	"aicluster/e2e/localcloud/ec2"
-	"aicluster/e2e/localcloud/elbv2"
-	"aicluster/e2e/localcloud/iam"
 )
 
 // TestSettings changes what can be changed on a network load balancer and its
@@ -21,12 +18,7 @@ import (
 func TestSettings(t *testing.T) {
 	ctx := t.Context()
 	clk := clock.New(100)
-	identities := iam.New(clk)
-	compute := ec2.New(clk, identities)
-	s := elbv2.New(clk, compute, identities)
-	t.Cleanup(func() { s.Close(); compute.Close() })
-	cfg := awstest.Start(t, compute.Register, s.Register)
-	c, net := sdk.NewFromConfig(cfg), ec2sdk.NewFromConfig(cfg)
+	_, c, net := start(t, clk)
 	vpc := awstest.Must(net.CreateVpc(ctx, &ec2sdk.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")}))(t).Vpc.VpcId
 	subnet := *awstest.Must(net.CreateSubnet(ctx, &ec2sdk.CreateSubnetInput{VpcId: vpc, CidrBlock: aws.String("10.0.0.0/24")}))(t).Subnet.SubnetId
 	group := *awstest.Must(net.CreateSecurityGroup(ctx, &ec2sdk.CreateSecurityGroupInput{VpcId: vpc, GroupName: aws.String("lb"), Description: aws.String("lb")}))(t).GroupId
@@ -96,12 +88,7 @@ func TestSettings(t *testing.T) {
 func TestListenerAttributes(t *testing.T) {
 	ctx := t.Context()
 	clk := clock.New(100)
-	identities := iam.New(clk)
-	compute := ec2.New(clk, identities)
-	s := elbv2.New(clk, compute, identities)
-	t.Cleanup(func() { s.Close(); compute.Close() })
-	cfg := awstest.Start(t, compute.Register, s.Register)
-	c, net := sdk.NewFromConfig(cfg), ec2sdk.NewFromConfig(cfg)
+	_, c, net := start(t, clk)
 	vpc := awstest.Must(net.CreateVpc(ctx, &ec2sdk.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")}))(t).Vpc.VpcId
 	subnet := *awstest.Must(net.CreateSubnet(ctx, &ec2sdk.CreateSubnetInput{VpcId: vpc, CidrBlock: aws.String("10.0.0.0/24")}))(t).Subnet.SubnetId
 	lb := awstest.Must(c.CreateLoadBalancer(ctx, &sdk.CreateLoadBalancerInput{
@@ -156,12 +143,7 @@ func TestListenerAttributes(t *testing.T) {
 func TestDraining(t *testing.T) {
 	ctx := t.Context()
 	clk := clock.New(100)
-	identities := iam.New(clk)
-	compute := ec2.New(clk, identities)
-	s := elbv2.New(clk, compute, identities)
-	t.Cleanup(func() { s.Close(); compute.Close() })
-	cfg := awstest.Start(t, compute.Register, s.Register)
-	c, net := sdk.NewFromConfig(cfg), ec2sdk.NewFromConfig(cfg)
+	_, c, net := start(t, clk)
 	vpc := awstest.Must(net.CreateVpc(ctx, &ec2sdk.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")}))(t).Vpc.VpcId
 	tg := awstest.Must(c.CreateTargetGroup(ctx, &sdk.CreateTargetGroupInput{Name: aws.String("tg"), Protocol: types.ProtocolEnumTcp, Port: aws.Int32(80), VpcId: vpc}))(t).TargetGroups[0].TargetGroupArn
 	modify := func(arn *string, pairs ...string) error {

@@ -23,12 +23,7 @@ import (
 func TestNetworkLoadBalancer(t *testing.T) {
 	ctx := context.Background()
 	clk := clock.New(100) // provisioning for 1.2 s, interfaces released after 300 ms
-	identities := iam.New(clk)
-	compute := ec2.New(clk, identities)
-	s := elbv2.New(clk, compute, identities)
-	t.Cleanup(func() { s.Close(); compute.Close() })
-	cfg := awstest.Start(t, compute.Register, s.Register)
-	c, net := sdk.NewFromConfig(cfg), ec2sdk.NewFromConfig(cfg)
+	s, c, net := start(t, clk)
 
 	vpc := awstest.Must(net.CreateVpc(ctx, &ec2sdk.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")}))(t).Vpc.VpcId
 	var subnets []string
@@ -119,4 +114,15 @@ func targetHealth(t *testing.T, c *sdk.Client, vpc string) {
 		}
 	}
 	awstest.Must(c.DeleteTargetGroup(ctx, &sdk.DeleteTargetGroupInput{TargetGroupArn: group}))(t)
+}
+
+// start serves load balancing and the EC2 that it stands on, until the test ends.
+func start(t *testing.T, clk *clock.Clock) (*elbv2.Service, *sdk.Client, *ec2sdk.Client) {
+	t.Helper()
+	identities := iam.New(clk)
+	compute := ec2.New(clk, identities)
+	s := elbv2.New(clk, compute, identities)
+	t.Cleanup(func() { s.Close(); compute.Close() })
+	cfg := awstest.Start(t, compute.Register, s.Register)
+	return s, sdk.NewFromConfig(cfg), ec2sdk.NewFromConfig(cfg)
 }

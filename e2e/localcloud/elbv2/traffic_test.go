@@ -18,9 +18,6 @@ import (
 
 	"aicluster/e2e/localcloud/awstest"
 	"aicluster/e2e/localcloud/clock"
-	"aicluster/e2e/localcloud/ec2"
-	"aicluster/e2e/localcloud/elbv2"
-	"aicluster/e2e/localcloud/iam"
 )
 
 // nodes are instances on which some ports answer: by TCP, with the instance's id, or
@@ -47,14 +44,9 @@ func (n nodes) reach(ctx context.Context, _, instance string, port int32) (net.C
 func TestDial(t *testing.T) {
 	ctx := t.Context()
 	clk := clock.New(1000)
-	identities := iam.New(clk)
-	compute := ec2.New(clk, identities)
-	s := elbv2.New(clk, compute, identities)
-	t.Cleanup(func() { s.Close(); compute.Close() })
+	s, c, network := start(t, clk)
 	at := nodes{}
 	s.Forward(at.reach)
-	cfg := awstest.Start(t, compute.Register, s.Register)
-	c, network := sdk.NewFromConfig(cfg), ec2sdk.NewFromConfig(cfg)
 
 	vpc := awstest.Must(network.CreateVpc(ctx, &ec2sdk.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")}))(t).Vpc.VpcId
 	subnet := awstest.Must(network.CreateSubnet(ctx, &ec2sdk.CreateSubnetInput{VpcId: vpc, CidrBlock: aws.String("10.0.0.0/24"), AvailabilityZone: aws.String(awstest.Region + "a")}))(t).Subnet.SubnetId

@@ -20,7 +20,10 @@ const (
 	maxTags    = 50
 )
 
-func (s *Service) find(ctx context.Context, name *string) (key, *rule, error) {
+func (s *Service) find(ctx context.Context, bus, name *string) (key, *rule, error) {
+	if err := onDefault(bus); err != nil {
+		return key{}, nil, err
+	}
 	k := key{wire.Region(ctx), *name}
 	r := s.rules[k]
 	if r == nil {
@@ -63,12 +66,9 @@ func (s *Service) putRule(ctx context.Context, in *eventbridge.PutRuleInput) (*e
 }
 
 func (s *Service) describeRule(ctx context.Context, in *eventbridge.DescribeRuleInput) (*eventbridge.DescribeRuleOutput, error) {
-	if err := onDefault(in.EventBusName); err != nil {
-		return nil, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k, r, err := s.find(ctx, in.Name)
+	k, r, err := s.find(ctx, in.EventBusName, in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -101,12 +101,9 @@ func (s *Service) listRules(ctx context.Context, in *eventbridge.ListRulesInput)
 }
 
 func (s *Service) deleteRule(ctx context.Context, in *eventbridge.DeleteRuleInput) (*eventbridge.DeleteRuleOutput, error) {
-	if err := onDefault(in.EventBusName); err != nil {
-		return nil, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k, r, err := s.find(ctx, in.Name)
+	k, r, err := s.find(ctx, in.EventBusName, in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -118,9 +115,6 @@ func (s *Service) deleteRule(ctx context.Context, in *eventbridge.DeleteRuleInpu
 }
 
 func (s *Service) putTargets(ctx context.Context, in *eventbridge.PutTargetsInput) (*eventbridge.PutTargetsOutput, error) {
-	if err := onDefault(in.EventBusName); err != nil {
-		return nil, err
-	}
 	for _, t := range in.Targets {
 		if !strings.HasPrefix(*t.Arn, "arn:aws:") || len(strings.Split(*t.Arn, ":")) < 6 {
 			return nil, validation("Parameter %s is not valid. Reason: Provided Arn is not in correct format.", *t.Arn)
@@ -131,7 +125,7 @@ func (s *Service) putTargets(ctx context.Context, in *eventbridge.PutTargetsInpu
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, r, err := s.find(ctx, in.Rule)
+	_, r, err := s.find(ctx, in.EventBusName, in.Rule)
 	if err != nil {
 		return nil, err
 	}
@@ -148,12 +142,9 @@ func (s *Service) putTargets(ctx context.Context, in *eventbridge.PutTargetsInpu
 }
 
 func (s *Service) removeTargets(ctx context.Context, in *eventbridge.RemoveTargetsInput) (*eventbridge.RemoveTargetsOutput, error) {
-	if err := onDefault(in.EventBusName); err != nil {
-		return nil, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, r, err := s.find(ctx, in.Rule)
+	_, r, err := s.find(ctx, in.EventBusName, in.Rule)
 	if err != nil {
 		return nil, err
 	}
@@ -162,12 +153,9 @@ func (s *Service) removeTargets(ctx context.Context, in *eventbridge.RemoveTarge
 }
 
 func (s *Service) listTargetsByRule(ctx context.Context, in *eventbridge.ListTargetsByRuleInput) (*eventbridge.ListTargetsByRuleOutput, error) {
-	if err := onDefault(in.EventBusName); err != nil {
-		return nil, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, r, err := s.find(ctx, in.Rule)
+	_, r, err := s.find(ctx, in.EventBusName, in.Rule)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +188,7 @@ func checkTags(tags []types.Tag, have map[string]string) error {
 // tagged finds a rule by its ARN; s.mu is held.
 func (s *Service) tagged(ctx context.Context, arn *string) (*rule, error) {
 	name := (*arn)[strings.LastIndexByte(*arn, '/')+1:]
-	if k, r, err := s.find(ctx, &name); err == nil && k.arn() == *arn {
+	if k, r, err := s.find(ctx, nil, &name); err == nil && k.arn() == *arn {
 		return r, nil
 	}
 	return nil, missing(name)

@@ -149,22 +149,11 @@ func TestRoutes(t *testing.T) {
 		{"tls.example.com", "/v1", 0, 308, "308 Permanent Redirect"},
 		{"lacking.example.com", "/", 0, 200, "a lacking.example.com / http 0"},
 	} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://nginx"+c.path, strings.NewReader(strings.Repeat("x", c.body)))
-		if err != nil {
-			t.Fatal(err)
+		status, to, text := traffictest.Ask(t, dial(n, 80), c.host, c.path, c.body)
+		if status != c.status || !strings.Contains(text, c.answer) {
+			t.Errorf("%s%s: %d %s, want %d %s", c.host, c.path, status, text, c.status, c.answer)
 		}
-		request.Host = c.host
-		response, err := traffictest.Client(dial(n, 80)).Do(request)
-		if err != nil {
-			t.Errorf("%s%s: %v", c.host, c.path, err)
-			continue
-		}
-		body, err := io.ReadAll(response.Body)
-		response.Body.Close()
-		if err != nil || response.StatusCode != c.status || !strings.Contains(string(body), c.answer) {
-			t.Errorf("%s%s: %d %s, %v, want %d %s", c.host, c.path, response.StatusCode, body, err, c.status, c.answer)
-		}
-		if to := response.Header.Get("Location"); c.status == 308 && to != "https://tls.example.com/v1" {
+		if c.status == 308 && to != "https://tls.example.com/v1" {
 			t.Errorf("%s%s goes to %s", c.host, c.path, to)
 		}
 	}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,4 +104,26 @@ func Client(dial func(context.Context) (net.Conn, error)) *http.Client {
 		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// Ask sends a request for a host, with a body of that many bytes, over a connection
+// that dial makes. It returns the answer's status, where it leads to, and its text.
+func Ask(t *testing.T, dial func(context.Context) (net.Conn, error), host, path string, body int) (status int, location, text string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://proxy"+path, strings.NewReader(strings.Repeat("x", body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = host
+	response, err := Client(dial).Do(request)
+	if err != nil {
+		t.Errorf("%s%s: %v", host, path, err)
+		return 0, "", ""
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Errorf("%s%s: %v", host, path, err)
+	}
+	return response.StatusCode, response.Header.Get("Location"), string(content)
 }
