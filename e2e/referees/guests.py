@@ -36,7 +36,7 @@ def until(done):
 
 def make(witness, region):
     """Makes the guests, before the cluster is there, and returns how to remove them."""
-    ec2, efs, iam, logs = (witness.client(service) for service in ("ec2", "efs", "iam", "logs"))
+    ec2, efs, iam, logs, sqs, events = (witness.client(service) for service in ("ec2", "efs", "iam", "logs", "sqs", "events"))
     undo = []
 
     def spec(kind):
@@ -65,12 +65,20 @@ def make(witness, region):
     logs.create_log_group(logGroupName="/referees/guest", tags={"Name": "referees-guest"})
     logs.put_retention_policy(logGroupName="/referees/guest", retentionInDays=7)
 
+    queue = sqs.create_queue(QueueName="referees-guest", tags={"Name": "referees-guest"})["QueueUrl"]
+    queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="referees-guest", EventPattern='{"source": ["aws.health"]}', Tags=TAGS)
+    events.put_targets(Rule="referees-guest", Targets=[{"Id": "queue", "Arn": queue_arn}])
+
     def unmount():
         for target in efs.describe_mount_targets(FileSystemId=files)["MountTargets"]:
             efs.delete_mount_target(MountTargetId=target["MountTargetId"])
         until(lambda: not efs.describe_mount_targets(FileSystemId=files)["MountTargets"])
 
     undo += [
+        lambda: events.remove_targets(Rule="referees-guest", Ids=["queue"]),
+        lambda: events.delete_rule(Name="referees-guest"),
+        lambda: sqs.delete_queue(QueueUrl=queue),
         unmount,
         lambda: efs.delete_file_system(FileSystemId=files),
         lambda: logs.delete_log_group(logGroupName="/referees/guest"),

@@ -28,15 +28,16 @@ import cluster
 import compute
 import created
 import guests
+import messages
 import waiters
 import witness
 from cloud import Cloud
 
 HERE = pathlib.Path(__file__).parent
 REGION = "us-west-2"
-READERS = (compute.EC2, cluster.EKS, cluster.Scaling, cluster.Balancing, cluster.Classic, cluster.Files, cluster.Logs, account.IAM, account.S3, account.Others)
+READERS = (compute.EC2, cluster.EKS, cluster.Scaling, cluster.Balancing, cluster.Classic, cluster.Files, cluster.Logs, messages.Queues, messages.Rules, account.IAM, account.S3, account.Others)
 # What has a reader of its own, by the inventory's name of the service.
-READ = {"ec2", "eks", "autoscaling", "elbv2", "elb", "efs", "logs", "iam", "s3", "ssm"}
+READ = {"ec2", "eks", "autoscaling", "elbv2", "elb", "efs", "logs", "sqs", "events", "iam", "s3", "ssm"}
 
 
 def main():

@@ -30,7 +30,11 @@ def present(witness, held):
     w.wait("elbv2", "load_balancer_available", LoadBalancerArns=held["elbv2"]["load-balancer"])
     w.wait("elbv2", "load_balancer_exists", LoadBalancerArns=held["elbv2"]["load-balancer"])
     for arn in held["elbv2"]["target-group"]:
-        w.wait("elbv2", "target_in_service", TargetGroupArn=arn)
+        # Of a Service that keeps to the nodes with its pods, the other nodes never are.
+        health = witness.client("elbv2").describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+        serve = [t["Target"] for t in health if t["TargetHealth"]["State"] == "healthy"]
+        witness.expect(f"elbv2 {arn}, a target serves", True, bool(serve))
+        w.wait("elbv2", "target_in_service", TargetGroupArn=arn, Targets=serve)
     for name in held["elb"]["load-balancer"]:
         w.wait("elb", "instance_in_service", LoadBalancerName=name)
         w.wait("elb", "any_instance_in_service", LoadBalancerName=name)

@@ -10,6 +10,7 @@ import (
 
 	"aicluster/e2e/localcloud/envoy"
 	"aicluster/e2e/localcloud/nginx"
+	"aicluster/e2e/localcloud/podinfo"
 	"aicluster/e2e/localcloud/traffic"
 	"aicluster/e2e/localcloud/vllm"
 )
@@ -17,7 +18,7 @@ import (
 // newNetwork is the network of a cluster, with the images that answer requests.
 func (s *Service) newNetwork() *traffic.Network {
 	n := traffic.New()
-	n.Install(vllm.New(s.clock), nginx.New(n, s.clock), envoy.New(n, s.clock))
+	n.Install(vllm.New(s.clock), nginx.New(n, s.clock), envoy.New(n, s.clock), podinfo.Image{})
 	return n
 }
 

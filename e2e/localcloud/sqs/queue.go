@@ -107,13 +107,13 @@ func (s *Service) createQueue(ctx context.Context, in *sqs.CreateQueueInput) (*s
 	if q := s.queues[k]; q != nil {
 		for _, name := range slices.Sorted(maps.Keys(in.Attributes)) {
 			if q.attributes[name] != in.Attributes[name] {
-				return nil, &types.QueueNameExists{Message: aws.String("A queue already exists with the same name and a different value for attribute " + name)}
+				return nil, &types.QueueNameExists{Message: aws.String("A queue already exists with the same name and a different value for attribute " + name), ErrorCodeOverride: aws.String(codeExists)}
 			}
 		}
 		return &sqs.CreateQueueOutput{QueueUrl: aws.String(k.url())}, nil
 	}
 	if gone, ok := s.deleted[k]; ok && time.Since(gone) < s.clock.Scale(forgets) {
-		return nil, &types.QueueDeletedRecently{Message: aws.String("You must wait 60 seconds after deleting a queue before you can create another with the same name.")}
+		return nil, &types.QueueDeletedRecently{Message: aws.String("You must wait 60 seconds after deleting a queue before you can create another with the same name."), ErrorCodeOverride: aws.String(codeRecent)}
 	}
 	q := &queue{created: time.Now(), modified: time.Now(), attributes: defaults(), tags: map[string]string{}, news: make(chan struct{})}
 	maps.Copy(q.attributes, in.Attributes)

@@ -115,8 +115,16 @@ func invalidParameter(format string, args ...any) error {
 	return &wire.Error{Code: "InvalidParameterValue", Message: fmt.Sprintf(format, args...)}
 }
 
+// Codes of the query protocol, which clients still see (API reference, errors of
+// CreateQueue and GetQueueUrl).
+const (
+	codeMissing = "AWS.SimpleQueueService.NonExistentQueue"
+	codeExists  = "QueueAlreadyExists"
+	codeRecent  = "AWS.SimpleQueueService.QueueDeletedRecently"
+)
+
 func missing() error {
-	return &types.QueueDoesNotExist{Message: aws.String("The specified queue does not exist.")}
+	return &types.QueueDoesNotExist{Message: aws.String("The specified queue does not exist."), ErrorCodeOverride: aws.String(codeMissing)}
 }
 
 // forgets is how long SQS keeps the name of a deleted queue (API reference,

@@ -28,7 +28,8 @@ type failure struct {
 	status        int
 	detail        tree // further members of a typed error
 	shape         *model.Shape
-	internal      bool // not AWS's: a fault of the local cloud
+	query         string // code in the query protocol that the service spoke before, if another
+	internal      bool   // not AWS's: a fault of the local cloud
 }
 
 // failureOf translates what a handler, or a station before it, returned.
@@ -70,6 +71,9 @@ func (s *Server) typedFailure(service *model.Service, err smithy.APIError) failu
 		return f
 	}
 	f.code, f.status = declaredCode(service, name)
+	if code := err.ErrorCode(); code != name && code != f.code {
+		f.query = code // the error's ErrorCodeOverride, which the SDK reads it into
+	}
 	f.shape, f.detail = shape, s.bind.read(v.Elem(), shape)
 	return f
 }

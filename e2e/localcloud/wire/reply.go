@@ -13,6 +13,7 @@ type reply struct {
 	status      int
 	contentType string
 	errorType   string // x-amzn-ErrorType, JSON protocols
+	queryError  string // x-amzn-query-error, JSON protocols of services that spoke query before
 	code        string // of an error
 	body        []byte
 }
@@ -24,6 +25,9 @@ func (p reply) write(w http.ResponseWriter, requestID string) {
 	h.Set("Content-Length", strconv.Itoa(len(p.body)))
 	if p.errorType != "" {
 		h.Set("X-Amzn-Errortype", p.errorType)
+	}
+	if p.queryError != "" { // https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#aws-protocols-awsquerycompatible-trait
+		h.Set("X-Amzn-Query-Error", p.queryError+";Sender")
 	}
 	w.WriteHeader(p.status)
 	w.Write(p.body) // an error means that the client is gone
@@ -123,7 +127,7 @@ func (x *exchange) failed(err error) reply {
 	p := reply{status: f.status, code: f.code}
 	switch service.Protocol {
 	case model.JSON, model.REST:
-		p.contentType, p.errorType = jsonType(service.Protocol), f.code
+		p.contentType, p.errorType, p.queryError = jsonType(service.Protocol), f.code, f.query
 		p.body = f.json(service.Protocol)
 	case model.EC2:
 		p.contentType, p.body = "text/xml;charset=UTF-8", f.ec2XML(x.call.RequestID)
