@@ -42,7 +42,7 @@ func (c costs) Source() string {
 	if c.err != nil {
 		return "not known: " + c.err.Error()
 	}
-	s := "list prices of us-east-1, " + instancetypes.PriceDate + "; spot counted as on-demand; without disks and traffic"
+	s := "list prices of us-east-1, " + instancetypes.PriceDate + "; spot counted as on-demand; without load balancers, disks and traffic"
 	if len(c.unpriced) > 0 {
 		s += fmt.Sprintf("; without %v, whose price is not known", c.unpriced)
 	}
