@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/util/retry"
@@ -154,7 +155,7 @@ func deleteCRDs(ctx context.Context, dyn dynamic.Interface, names []string) erro
 // waitDyingCRDsGone waits for definitions that an earlier removal left to their
 // end: Helm would take them for installed.
 func waitDyingCRDsGone(ctx context.Context, dyn dynamic.Interface, names []string, p engine.Progress) error {
-	start := time.Now()
+	start, reminded := time.Now(), map[string]time.Time{}
 	for _, name := range names {
 		err := cloud.Poll(ctx, func(ctx context.Context) (bool, error) {
 			live, err := dyn.Resource(crdResource).Get(ctx, name, metav1.GetOptions{})
@@ -165,6 +166,10 @@ func waitDyingCRDsGone(ctx context.Context, dyn dynamic.Interface, names []strin
 				return true, fmt.Errorf("resource definition %s does not go away: %s", name, whyItStays(live))
 			}
 			p("waiting for the old %s to go", name)
+			if forgotten(live) && time.Since(reminded[name]) > reminder {
+				reminded[name] = time.Now()
+				return false, ignoreNotFound(remind(ctx, dyn, name))
+			}
 			return false, nil
 		})
 		if err != nil {
@@ -172,4 +177,24 @@ func waitDyingCRDsGone(ctx context.Context, dyn dynamic.Interface, names []strin
 		}
 	}
 	return nil
+}
+
+// reminder is how often Kubernetes is asked to try again.
+const reminder = 5 * time.Second
+
+// forgotten tells that Kubernetes could not list a definition's objects, which are
+// to go with it. Since its lists fail while a cache is new (KEP 4568) that is so at the
+// first look as a rule. It tries again after milliseconds, and gives up, until its
+// next resync, when it does not see its own note of the failure by then
+// (apiextensions-apiserver, pkg/controller/finalizer/crd_finalizer.go: a conflict
+// counts as done).
+func forgotten(crd *unstructured.Unstructured) bool {
+	return condition(crd, "Terminating")["reason"] == "InstanceDeletionFailed"
+}
+
+// remind changes the definition, which makes Kubernetes look at it anew.
+func remind(ctx context.Context, dyn dynamic.Interface, name string) error {
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"aicluster/deletion-asked":%q}}}`, time.Now().UTC().Format(time.RFC3339))
+	_, err := dyn.Resource(crdResource).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
+	return err
 }

@@ -25,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	dynfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/kubernetes/fake"
+	k8stesting "k8s.io/client-go/testing"
 
 	"aicluster/provision/cloud"
 	"aicluster/provision/engine"
@@ -431,6 +432,29 @@ func TestInstallWaitsForDyingCRDs(t *testing.T) {
 	})
 	if err != nil || !waited {
 		t.Errorf("waited %v: %v", waited, err)
+	}
+}
+
+// TestForgottenDefinition: Kubernetes may forget a definition whose objects it could not
+// list when it was deleted. A change of it makes it try again.
+func TestForgottenDefinition(t *testing.T) {
+	c := newHelmCluster()
+	crd := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+		"status": map[string]any{"conditions": []any{map[string]any{"type": "Terminating", "status": "True", "reason": "InstanceDeletionFailed", "message": "could not list instances: storage is (re)initializing"}}}}}
+	now := metav1.Now()
+	crd.SetName("old.demo.io")
+	crd.SetDeletionTimestamp(&now)
+	crd.SetFinalizers([]string{"customresourcecleanup.apiextensions.k8s.io"})
+	if err := c.dyn.Tracker().Create(crdResource, crd, ""); err != nil {
+		t.Fatal(err)
+	}
+	patched := 0
+	c.dyn.PrependReactor("patch", "customresourcedefinitions", func(a k8stesting.Action) (bool, runtime.Object, error) {
+		patched++
+		return true, crd, c.dyn.Tracker().Delete(crdResource, "", a.(k8stesting.PatchAction).GetName())
+	})
+	if err := waitDyingCRDsGone(t.Context(), c.dyn, []string{"old.demo.io"}, func(string, ...any) {}); err != nil || patched != 1 {
+		t.Errorf("%d patches, %v", patched, err)
 	}
 }
 
